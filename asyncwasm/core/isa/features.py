@@ -1,0 +1,45 @@
+"""Proposals as switches.
+
+Each member is one proposal of WebAssembly with a switch of its own in `Config`; `ALL` and
+`DEFAULT` are the sets that matter.  Instructions outside every proposal have no feature (None).
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class Feature(enum.Enum):
+    """A proposal.  The value is the name of its `Config` switch without the `wasm_` prefix."""
+
+    MULTI_VALUE = "multi_value"
+    BULK_MEMORY = "bulk_memory"
+    REFERENCE_TYPES = "reference_types"
+    FUNCTION_REFERENCES = "function_references"
+    GC = "gc"
+    EXCEPTIONS = "exceptions"
+    TAIL_CALL = "tail_call"
+    SIMD = "simd"
+    RELAXED_SIMD = "relaxed_simd"
+    MEMORY64 = "memory64"
+    MULTI_MEMORY = "multi_memory"
+    EXTENDED_CONST = "extended_const"
+    THREADS = "threads"
+    CUSTOM_PAGE_SIZES = "custom_page_sizes"
+    WIDE_ARITHMETIC = "wide_arithmetic"
+    SIGN_EXTENSION = "sign_extension"
+    SATURATING_FLOAT_TO_INT = "saturating_float_to_int"
+    MUTABLE_GLOBAL = "mutable_global"
+
+    @property
+    def switch(self) -> str:
+        """The `Config` option that turns this proposal on and off."""
+        return f"wasm_{self.value}"
+
+
+Features = frozenset[Feature]
+
+ALL: Features = frozenset(Feature)
+
+# What Wasmtime turns on by default: WebAssembly 3.0, threads and wide arithmetic.
+DEFAULT: Features = ALL - {Feature.CUSTOM_PAGE_SIZES}
