@@ -1,0 +1,1 @@
+"""Benchmarks: kernels, engines to compare, and what each layer costs."""

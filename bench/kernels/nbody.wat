@@ -1,0 +1,145 @@
+;; Five bodies under gravity: f64 arithmetic with square roots, structures in memory.
+;; run(n) -> the energy of the Sun and the four giants after n steps of 0.01 days
+(module
+  (memory 1)
+  ;; seven f64 a body (56 bytes): x y z, vx vy vz, mass
+  (func $body (param $at i32) (param $x f64) (param $y f64) (param $z f64)
+    (param $vx f64) (param $vy f64) (param $vz f64) (param $mass f64)
+    (f64.store (local.get $at) (local.get $x))
+    (f64.store offset=8 (local.get $at) (local.get $y))
+    (f64.store offset=16 (local.get $at) (local.get $z))
+    (f64.store offset=24 (local.get $at) (f64.mul (local.get $vx) (f64.const 365.24)))
+    (f64.store offset=32 (local.get $at) (f64.mul (local.get $vy) (f64.const 365.24)))
+    (f64.store offset=40 (local.get $at) (f64.mul (local.get $vz) (f64.const 365.24)))
+    (f64.store offset=48 (local.get $at)
+      (f64.mul (local.get $mass) (f64.const 39.47841760435743))))
+  (func $setup
+    (call $body (i32.const 0)
+      (f64.const 0) (f64.const 0) (f64.const 0)
+      (f64.const 0) (f64.const 0) (f64.const 0) (f64.const 1))
+    (call $body (i32.const 56)
+      (f64.const 4.84143144246472090) (f64.const -1.16032004402742839)
+      (f64.const -0.103622044471123109)
+      (f64.const 0.00166007664274403694) (f64.const 0.00769901118419740425)
+      (f64.const -0.0000690460016972063023) (f64.const 0.000954791938424326609))
+    (call $body (i32.const 112)
+      (f64.const 8.34336671824457987) (f64.const 4.12479856412430479)
+      (f64.const -0.403523417114321381)
+      (f64.const -0.00276742510726411) (f64.const 0.00499852801234917238)
+      (f64.const 0.0000230417297573763929) (f64.const 0.000285885980666130812))
+    (call $body (i32.const 168)
+      (f64.const 12.8943695621391310) (f64.const -15.1111514016986312)
+      (f64.const -0.223307578892655734)
+      (f64.const 0.00296460137564761618) (f64.const 0.00237847173959480950)
+      (f64.const -0.0000296589568540237556) (f64.const 0.0000436624404335156298))
+    (call $body (i32.const 224)
+      (f64.const 15.3796971148509165) (f64.const -25.9193146099879641)
+      (f64.const 0.179258772950371181)
+      (f64.const 0.00268067772490389322) (f64.const 0.00162824170038242295)
+      (f64.const -0.0000951592254519715870) (f64.const 0.0000515138902046611451)))
+  (func $balance
+    (local $at i32) (local $px f64) (local $py f64) (local $pz f64) (local $m f64)
+    (loop $next
+      (local.set $m (f64.load offset=48 (local.get $at)))
+      (local.set $px (f64.add (local.get $px)
+        (f64.mul (f64.load offset=24 (local.get $at)) (local.get $m))))
+      (local.set $py (f64.add (local.get $py)
+        (f64.mul (f64.load offset=32 (local.get $at)) (local.get $m))))
+      (local.set $pz (f64.add (local.get $pz)
+        (f64.mul (f64.load offset=40 (local.get $at)) (local.get $m))))
+      (br_if $next (i32.lt_u
+        (local.tee $at (i32.add (local.get $at) (i32.const 56))) (i32.const 280))))
+    (f64.store offset=24 (i32.const 0)
+      (f64.div (f64.neg (local.get $px)) (f64.const 39.47841760435743)))
+    (f64.store offset=32 (i32.const 0)
+      (f64.div (f64.neg (local.get $py)) (f64.const 39.47841760435743)))
+    (f64.store offset=40 (i32.const 0)
+      (f64.div (f64.neg (local.get $pz)) (f64.const 39.47841760435743))))
+  (func $energy (result f64)
+    (local $i i32) (local $j i32) (local $e f64)
+    (local $dx f64) (local $dy f64) (local $dz f64)
+    (loop $bodies
+      (local.set $dx (f64.load offset=24 (local.get $i)))
+      (local.set $dy (f64.load offset=32 (local.get $i)))
+      (local.set $dz (f64.load offset=40 (local.get $i)))
+      (local.set $e (f64.add (local.get $e)
+        (f64.mul (f64.mul (f64.const 0.5) (f64.load offset=48 (local.get $i)))
+          (f64.add
+            (f64.add (f64.mul (local.get $dx) (local.get $dx))
+              (f64.mul (local.get $dy) (local.get $dy)))
+            (f64.mul (local.get $dz) (local.get $dz))))))
+      (local.set $j (i32.add (local.get $i) (i32.const 56)))
+      (block $paired
+        (loop $pairs
+          (br_if $paired (i32.ge_u (local.get $j) (i32.const 280)))
+          (local.set $dx (f64.sub (f64.load (local.get $i)) (f64.load (local.get $j))))
+          (local.set $dy
+            (f64.sub (f64.load offset=8 (local.get $i)) (f64.load offset=8 (local.get $j))))
+          (local.set $dz
+            (f64.sub (f64.load offset=16 (local.get $i)) (f64.load offset=16 (local.get $j))))
+          (local.set $e (f64.sub (local.get $e)
+            (f64.div
+              (f64.mul (f64.load offset=48 (local.get $i)) (f64.load offset=48 (local.get $j)))
+              (f64.sqrt (f64.add
+                (f64.add (f64.mul (local.get $dx) (local.get $dx))
+                  (f64.mul (local.get $dy) (local.get $dy)))
+                (f64.mul (local.get $dz) (local.get $dz)))))))
+          (local.set $j (i32.add (local.get $j) (i32.const 56)))
+          (br $pairs)))
+      (br_if $bodies (i32.lt_u
+        (local.tee $i (i32.add (local.get $i) (i32.const 56))) (i32.const 280))))
+    (local.get $e))
+  (func $step
+    (local $i i32) (local $j i32) (local $mag f64) (local $d2 f64) (local $m f64)
+    (local $dx f64) (local $dy f64) (local $dz f64)
+    (loop $bodies
+      (local.set $j (i32.add (local.get $i) (i32.const 56)))
+      (block $paired
+        (loop $pairs
+          (br_if $paired (i32.ge_u (local.get $j) (i32.const 280)))
+          (local.set $dx (f64.sub (f64.load (local.get $i)) (f64.load (local.get $j))))
+          (local.set $dy
+            (f64.sub (f64.load offset=8 (local.get $i)) (f64.load offset=8 (local.get $j))))
+          (local.set $dz
+            (f64.sub (f64.load offset=16 (local.get $i)) (f64.load offset=16 (local.get $j))))
+          (local.set $d2 (f64.add
+            (f64.add (f64.mul (local.get $dx) (local.get $dx))
+              (f64.mul (local.get $dy) (local.get $dy)))
+            (f64.mul (local.get $dz) (local.get $dz))))
+          (local.set $mag (f64.div (f64.const 0.01)
+            (f64.mul (local.get $d2) (f64.sqrt (local.get $d2)))))
+          (local.set $m (f64.mul (f64.load offset=48 (local.get $j)) (local.get $mag)))
+          (f64.store offset=24 (local.get $i) (f64.sub (f64.load offset=24 (local.get $i))
+            (f64.mul (local.get $dx) (local.get $m))))
+          (f64.store offset=32 (local.get $i) (f64.sub (f64.load offset=32 (local.get $i))
+            (f64.mul (local.get $dy) (local.get $m))))
+          (f64.store offset=40 (local.get $i) (f64.sub (f64.load offset=40 (local.get $i))
+            (f64.mul (local.get $dz) (local.get $m))))
+          (local.set $m (f64.mul (f64.load offset=48 (local.get $i)) (local.get $mag)))
+          (f64.store offset=24 (local.get $j) (f64.add (f64.load offset=24 (local.get $j))
+            (f64.mul (local.get $dx) (local.get $m))))
+          (f64.store offset=32 (local.get $j) (f64.add (f64.load offset=32 (local.get $j))
+            (f64.mul (local.get $dy) (local.get $m))))
+          (f64.store offset=40 (local.get $j) (f64.add (f64.load offset=40 (local.get $j))
+            (f64.mul (local.get $dz) (local.get $m))))
+          (local.set $j (i32.add (local.get $j) (i32.const 56)))
+          (br $pairs)))
+      (br_if $bodies (i32.lt_u
+        (local.tee $i (i32.add (local.get $i) (i32.const 56))) (i32.const 280))))
+    (local.set $i (i32.const 0))
+    (loop $move
+      (f64.store (local.get $i) (f64.add (f64.load (local.get $i))
+        (f64.mul (f64.const 0.01) (f64.load offset=24 (local.get $i)))))
+      (f64.store offset=8 (local.get $i) (f64.add (f64.load offset=8 (local.get $i))
+        (f64.mul (f64.const 0.01) (f64.load offset=32 (local.get $i)))))
+      (f64.store offset=16 (local.get $i) (f64.add (f64.load offset=16 (local.get $i))
+        (f64.mul (f64.const 0.01) (f64.load offset=40 (local.get $i)))))
+      (br_if $move (i32.lt_u
+        (local.tee $i (i32.add (local.get $i) (i32.const 56))) (i32.const 280)))))
+  (func (export "run") (param $n i32) (result f64)
+    (call $setup)
+    (call $balance)
+    (loop $steps
+      (call $step)
+      (br_if $steps (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (call $energy)))
