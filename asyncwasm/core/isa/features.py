@@ -7,6 +7,9 @@ Each member is one proposal of WebAssembly with a switch of its own in `Config`;
 from __future__ import annotations
 
 import enum
+from typing import Final
+
+from asyncwasm.errors import ValidationError
 
 
 class Feature(enum.Enum):
@@ -36,6 +39,20 @@ class Feature(enum.Enum):
         """The `Config` option that turns this proposal on and off."""
         return f"wasm_{self.value}"
 
+    @property
+    def title(self) -> str:
+        """The proposal's name in running text."""
+        return _TITLES.get(self) or self.value.replace("_", " ")
+
+
+_TITLES: Final = {
+    Feature.MULTI_VALUE: "multi-value",
+    Feature.MULTI_MEMORY: "multi-memory",
+    Feature.GC: "GC",
+    Feature.SIMD: "SIMD",
+    Feature.RELAXED_SIMD: "relaxed SIMD",
+}
+
 
 Features = frozenset[Feature]
 
@@ -43,3 +60,11 @@ ALL: Features = frozenset(Feature)
 
 # What Wasmtime turns on by default: WebAssembly 3.0, threads and wide arithmetic.
 DEFAULT: Features = ALL - {Feature.CUSTOM_PAGE_SIZES}
+
+
+def require(features: Features, feature: Feature | None, offset: int | None) -> None:
+    """Raise `ValidationError` unless `feature` is on; None stands for what is always there."""
+    if feature is not None and feature not in features:
+        raise ValidationError(
+            f"{feature.title} support is not enabled -- see `{feature.switch}`", offset=offset
+        )
