@@ -24,6 +24,7 @@ __all__ = [
     "Frame",
     "LinkError",
     "MalformedError",
+    "MemoryAccessError",
     "ResourceLimitError",
     "StoreBusyError",
     "ThrownException",
@@ -148,6 +149,13 @@ class UnknownImportError(LinkError):
 
 class ResourceLimitError(WasmError):
     """A limit of the store, of its limiter or of the implementation denied a resource."""
+
+
+class MemoryAccessError(WasmError):
+    """The host program read or wrote past the end of a memory."""
+
+    def __init__(self) -> None:
+        super().__init__("out of bounds memory access")
 
 
 @dataclass(frozen=True, slots=True)
