@@ -1,0 +1,257 @@
+"""The printer: a module's binary format as text ("Text Format" in the core specification).
+
+Sections are read from the bytes again, because the text must say which type index, which of
+two equal encodings of a segment, and which place of a custom section the binary has; the
+decoder's `ModuleInfo` abstracts from those.  Assembling the text gives the same module: the same
+bytes where they were as short as possible, as those of our assembler are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from asyncwasm.core.binary.decoder import decode_module
+from asyncwasm.core.binary.names import NameSection, read_names
+from asyncwasm.core.module import CustomSection, ExternKind, ModuleInfo
+
+from .printer_code import CodePrinter, type_use
+from .printer_literals import bytes_literal, name_literal
+from .printer_names import Identifiers
+from .printer_types import Signature, TypeReader, label, read_types
+
+_SPACES: Final = {
+    ExternKind.FUNC: "func",
+    ExternKind.TABLE: "table",
+    ExternKind.MEMORY: "mem",
+    ExternKind.GLOBAL: "global",
+    ExternKind.TAG: "tag",
+}
+_KEYWORDS: Final = {**_SPACES, ExternKind.MEMORY: "memory"}
+# Section numbers, by the word that places a custom section after them.
+_SECTIONS: Final = {
+    1: "type",
+    2: "import",
+    3: "func",
+    4: "table",
+    5: "memory",
+    6: "global",
+    7: "export",
+    8: "start",
+    9: "elem",
+    10: "code",
+    11: "data",
+    12: "datacount",
+    13: "tag",
+}
+_BYTES_PER_LINE: Final = 48
+
+
+def print_module(data: bytes, *, names: bool = True) -> str:
+    """The text of a module in binary format, ending in a newline.
+
+    With `names`, identifiers are taken from the name section where they are unambiguous;
+    without, everything is called by its index.  The module need not be valid.  Raises
+    `MalformedError` for bytes that are not a module, and `ResourceLimitError` for one that
+    declares more locals than can be written out.
+    """
+    return _ModulePrinter(decode_module(data), names).text()
+
+
+class _ModulePrinter:
+    def __init__(self, info: ModuleInfo, use_names: bool) -> None:
+        self._info = info
+        names = read_names(info) if use_names else NameSection()
+        self._ids = Identifiers(names)
+        self._reader = TypeReader(info.data, self._ids)
+        self._signatures: dict[int, Signature] = {}
+        self._code = CodePrinter(info.data, self._ids, self._signatures)
+        self._func_types: list[int] = []
+        # How many items of each index space have been printed so far.
+        self._counts = dict.fromkeys([*_SPACES.values(), "elem", "data"], 0)
+        self._lines: list[str] = []
+
+    def text(self) -> str:
+        name = self._ids.module
+        customs: dict[int, list[CustomSection]] = {}
+        for custom in self._info.customs:
+            customs.setdefault(custom.before, []).append(custom)
+        data = self._info.data
+        reader = self._reader
+        self._customs(customs.get(0, []), "before first")
+        reader.pos = 8
+        seen = 0
+        while reader.pos < len(data):
+            section = reader.byte()
+            size = reader.u32()
+            end = reader.pos + size
+            if section:
+                seen += 1
+                handler = _HANDLERS.get(section)
+                if handler is not None:
+                    handler(self)
+                self._customs(customs.get(seen, []), f"after {_SECTIONS[section]}")
+            reader.pos = end
+        lines = [f"(module{f' {name}' if name else ''}", *(f"  {line}" for line in self._lines)]
+        lines.append(")")
+        return "\n".join(lines) + "\n" if self._lines else f"{lines[0]})\n"
+
+    def _customs(self, customs: list[CustomSection], place: str) -> None:
+        for custom in customs:
+            content = self._info.data[custom.content.start : custom.content.end]
+            head = f"(@custom {name_literal(custom.name)} ({place})"
+            self._lines += _with_strings(head, content)
+
+    def _label(self, space: str) -> str:
+        index = self._counts[space]
+        self._counts[space] = index + 1
+        return label(self._ids.find(space, index), index)
+
+    def _types(self) -> None:
+        self._lines += read_types(self._reader, self._signatures)
+
+    def _imports(self) -> None:
+        reader = self._reader
+        for _ in range(reader.u32()):
+            module, name = reader.name(), reader.name()
+            kind = ExternKind(reader.byte())
+            head = f"(import {name_literal(module)} {name_literal(name)}"
+            item = f"{_KEYWORDS[kind]} {self._label(_SPACES[kind])}"
+            match kind:
+                case ExternKind.FUNC:
+                    func = self._counts["func"] - 1
+                    ty = self._func_type(reader.u32(), func)
+                case ExternKind.TABLE:
+                    ty = reader.table_type()
+                case ExternKind.MEMORY:
+                    ty = reader.memory_type()
+                case ExternKind.GLOBAL:
+                    ty = reader.global_type()
+                case ExternKind.TAG:
+                    ty = type_use(self._ids, self._signatures, reader.tag_type())
+            self._lines.append(f"{head} ({item} {ty}))")
+
+    def _func_type(self, index: int, func: int) -> str:
+        return type_use(self._ids, self._signatures, index, self._ids.inner("local", func))
+
+    def _funcs(self) -> None:
+        self._func_types = [self._reader.u32() for _ in range(self._reader.u32())]
+
+    def _tables(self) -> None:
+        reader = self._reader
+        for _ in range(reader.u32()):
+            head = f"(table {self._label('table')}"
+            if reader.data[reader.pos] != 0x40:
+                self._lines.append(f"{head} {reader.table_type()})")
+                continue
+            reader.pos += 2
+            ty = reader.table_type()
+            self._lines.append(f"{head} {ty} {self._expression()})")
+
+    def _memories(self) -> None:
+        for _ in range(self._reader.u32()):
+            head = f"(memory {self._label('mem')}"
+            self._lines.append(f"{head} {self._reader.memory_type()})")
+
+    def _tags(self) -> None:
+        for _ in range(self._reader.u32()):
+            head = f"(tag {self._label('tag')}"
+            ty = type_use(self._ids, self._signatures, self._reader.tag_type())
+            self._lines.append(f"{head} {ty})")
+
+    def _globals(self) -> None:
+        for _ in range(self._reader.u32()):
+            head = f"(global {self._label('global')}"
+            ty = self._reader.global_type()
+            self._lines.append(f"{head} {ty} {self._expression()})")
+
+    def _exports(self) -> None:
+        reader = self._reader
+        for _ in range(reader.u32()):
+            name = name_literal(reader.name())
+            kind = ExternKind(reader.byte())
+            item = self._ids.use(_SPACES[kind], reader.u32())
+            self._lines.append(f"(export {name} ({_KEYWORDS[kind]} {item}))")
+
+    def _start(self) -> None:
+        self._lines.append(f"(start {self._ids.use('func', self._reader.u32())})")
+
+    def _elems(self) -> None:
+        reader = self._reader
+        for _ in range(reader.u32()):
+            head = f"(elem {self._label('elem')}"
+            flags = reader.u32()
+            if flags & 1:
+                head += " declare" if flags & 2 else ""
+            else:
+                if flags & 2:
+                    head += f" (table {self._ids.use('table', reader.u32())})"
+                head += f" {self._expression('offset')}"
+            if flags & 4:
+                head += f" {reader.val_type() if flags & 3 else 'funcref'}"
+                items = [self._expression("item") for _ in range(reader.u32())]
+            else:
+                if flags & 3:
+                    reader.byte()
+                head += " func"
+                items = [self._ids.use("func", reader.u32()) for _ in range(reader.u32())]
+            self._lines.append(f"{' '.join([head, *items])})")
+
+    def _datas(self) -> None:
+        reader = self._reader
+        for _ in range(reader.u32()):
+            head = f"(data {self._label('data')}"
+            flags = reader.u32()
+            if flags != 1:
+                if flags:
+                    head += f" (memory {self._ids.use('mem', reader.u32())})"
+                head += f" {self._expression('offset')}"
+            size = reader.u32()
+            self._lines += _with_strings(head, reader.data[reader.pos : reader.pos + size])
+            reader.pos += size
+
+    def _code_section(self) -> None:
+        info = self._info
+        for ty, body in zip(self._func_types, info.bodies, strict=True):
+            func = self._counts["func"]
+            self._lines.append(f"(func {self._label('func')} {self._func_type(ty, func)}")
+            lines = self._code.body(func, ty, body, 1)
+            if lines:
+                self._lines += lines
+                self._lines.append(")")
+            else:
+                self._lines[-1] += ")"
+
+    def _expression(self, keyword: str | None = None) -> str:
+        """The constant expression at the reader's position, folded where it is one instruction."""
+        instructions, self._reader.pos = self._code.expression(self._reader.pos)
+        if len(instructions) == 1:
+            return f"({instructions[0]})"
+        text = " ".join(instructions)
+        return f"({keyword} {text})" if keyword else text
+
+
+def _with_strings(head: str, content: bytes) -> list[str]:
+    """`head` and then `content` as string literals: on its line if short, else below it."""
+    if len(content) <= _BYTES_PER_LINE:
+        return [f"{head} {bytes_literal(content)})"]
+    chunks = range(0, len(content), _BYTES_PER_LINE)
+    lines = [f"  {bytes_literal(content[at : at + _BYTES_PER_LINE])}" for at in chunks]
+    lines[-1] += ")"
+    return [head, *lines]
+
+
+_HANDLERS: Final[dict[int, Callable[[_ModulePrinter], None]]] = {
+    1: _ModulePrinter._types,
+    2: _ModulePrinter._imports,
+    3: _ModulePrinter._funcs,
+    4: _ModulePrinter._tables,
+    5: _ModulePrinter._memories,
+    6: _ModulePrinter._globals,
+    7: _ModulePrinter._exports,
+    8: _ModulePrinter._start,
+    9: _ModulePrinter._elems,
+    10: _ModulePrinter._code_section,
+    11: _ModulePrinter._datas,
+    13: _ModulePrinter._tags,
+}
