@@ -1,0 +1,222 @@
+"""Entering guest code from the host, and what comes out of it.
+
+`enter` is the one way in.  It fires the call hook, lends the guest its stack, and gives
+exceptions the shape that embedders see: traps with a code and frames, host functions'
+exceptions unchanged with the backtrace as a note.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from asyncwasm.errors import Frame, ThrownException, Trap, TrapCode, WasmError, format_backtrace
+from asyncwasm.fiber import on_fiber
+
+from .hooks import CallHook
+
+if TYPE_CHECKING:
+    from .caller import Caller
+    from .store import Store
+
+R = TypeVar("R")
+
+_NOTE: Final = "error while executing at wasm backtrace:"
+
+
+class _StackBudget:
+    """Python's recursion limit, raised while any guest code is on some stack.
+
+    The portable engine's frames are Python frames, so the default limit of a thousand would
+    be the guest's.  The limit is the process's, hence the count of who needs it.
+    """
+
+    def __init__(self) -> None:
+        self.users = 0
+        self.before = 0
+        self.raised = 0
+
+    def acquire(self, frames: int) -> None:
+        self.users += 1
+        limit = sys.getrecursionlimit()
+        if self.users == 1:
+            self.before = self.raised = limit
+        wanted = self.before + frames
+        if wanted > limit:
+            sys.setrecursionlimit(wanted)
+            self.raised = wanted
+
+    def release(self) -> None:
+        self.users -= 1
+        if self.users == 0 and self.raised != self.before:
+            # Left alone if somebody else set the limit meanwhile.
+            if sys.getrecursionlimit() == self.raised:
+                try:
+                    sys.setrecursionlimit(self.before)
+                except RecursionError:
+                    return  # we are deeper than that now: the next release tries again
+            self.raised = self.before
+
+
+_BUDGET: Final = _StackBudget()
+
+
+def enter(
+    store: Store[Any], fn: Callable[..., R], args: tuple[Any, ...], may_suspend: bool
+) -> R:
+    """Run guest code: `fn(*args)` on raw values.
+
+    The caller has made sure that the store may be entered.  May suspend if `may_suspend`,
+    which says that this runs on a fiber.  Raises `Trap`, `ThrownException`, and whatever host
+    functions, hooks and limiters raise.
+    """
+    previous = store.begin(may_suspend)
+    _BUDGET.acquire(store.engine.config.max_wasm_frames)
+    try:
+        if store._hook is not None:
+            return _enter_hooked(store, fn, args)
+        return fn(*args)
+    except BaseException as error:
+        shaped = _shape(store, error)
+        if shaped is error:
+            raise
+        raise shaped from None
+    finally:
+        _BUDGET.release()
+        store.end(previous)
+
+
+def _enter_hooked(store: Store[Any], fn: Callable[..., R], args: tuple[Any, ...]) -> R:
+    store.fire(CallHook.CALLING_WASM)
+    try:
+        result = fn(*args)
+    except Exception:
+        store.fire(CallHook.RETURNING_FROM_WASM)
+        raise
+    store.fire(CallHook.RETURNING_FROM_WASM)
+    return result
+
+
+def run_sync(
+    store: Store[Any], caller: Caller[Any] | None, fn: Callable[..., R], args: tuple[Any, ...]
+) -> R:
+    """`enter` from a sync entry point whose split check has passed.  Never suspends."""
+    store.enter_nowait(caller)
+    return enter(store, fn, args, False)
+
+
+async def run_async(
+    store: Store[Any], caller: Caller[Any] | None, fn: Callable[..., R], args: tuple[Any, ...]
+) -> R:
+    """`enter` on a fiber of its own, when it is the call's turn.  Always checkpoints."""
+    await store.enter_in_turn(caller)
+    return await on_fiber(_enter_fiber, store, caller, fn, args)
+
+
+def _enter_fiber(
+    store: Store[Any], caller: Caller[Any] | None, fn: Callable[..., R], args: tuple[Any, ...]
+) -> R:
+    # Starting a fiber is a checkpoint: somebody else may have come in since our turn was given.
+    store.enter_nowait(caller)
+    return enter(store, fn, args, True)
+
+
+def operate_sync(
+    store: Store[Any], caller: Caller[Any] | None, fn: Callable[..., R], args: tuple[Any, ...]
+) -> R:
+    """Run the host's own operation on a store, such as growing a memory, as a call in it.
+
+    No hooks fire and exceptions are left alone.  Never suspends.
+    """
+    store.enter_nowait(caller)
+    return _operate(store, fn, args, False)
+
+
+async def operate_async(
+    store: Store[Any], caller: Caller[Any] | None, fn: Callable[..., R], args: tuple[Any, ...]
+) -> R:
+    """`operate_sync` on a fiber, where limiters may suspend.  Always checkpoints."""
+    await store.enter_in_turn(caller)
+    return await on_fiber(_operate_fiber, store, caller, fn, args)
+
+
+def _operate_fiber(
+    store: Store[Any], caller: Caller[Any] | None, fn: Callable[..., R], args: tuple[Any, ...]
+) -> R:
+    store.enter_nowait(caller)
+    return _operate(store, fn, args, True)
+
+
+def _operate(
+    store: Store[Any], fn: Callable[..., R], args: tuple[Any, ...], may_suspend: bool
+) -> R:
+    previous = store.begin(may_suspend)
+    try:
+        return fn(*args)
+    finally:
+        store.end(previous)
+
+
+def _shape(store: Store[Any], error: BaseException) -> BaseException:
+    """The exception that leaves guest code in place of `error`; often `error` itself."""
+    trace = error.__traceback__
+    if not isinstance(error, WasmError):
+        trap = store.engine.executor.classify(error, trace) or _exhausted(store, error, trace)
+        if trap is not None:
+            error = trap.with_traceback(trace)
+    if isinstance(error, ThrownException):
+        store._pending = error.exn
+    most = store.engine.config.wasm_backtrace_max_frames
+    # A cancellation is control flow: nobody reads its notes, and it may be a shared object.
+    if most is None or not isinstance(error, (Exception, KeyboardInterrupt)):
+        return error
+    frames = _frames(store, trace)[:most]
+    if not frames:
+        return error
+    if isinstance(error, Trap):
+        error.frames = frames
+    notes = getattr(error, "__notes__", [])
+    # An error passes through one activation after the other: the last note has all frames.
+    notes[:] = [note for note in notes if not note.startswith(_NOTE)]
+    error.add_note(format_backtrace(frames))
+    return error
+
+
+def _exhausted(
+    store: Store[Any], error: BaseException, trace: TracebackType | None
+) -> Trap | None:
+    """A trap, if Python's stack ran out in a host function because the guest had used it up."""
+    if not isinstance(error, RecursionError):
+        return None
+    guest = len(_frames(store, trace))
+    return Trap(TrapCode.STACK_OVERFLOW) if guest * 2 > sys.getrecursionlimit() else None
+
+
+def _frames(store: Store[Any], trace: TracebackType | None) -> tuple[Frame, ...]:
+    """The guest frames of `store` in a traceback, innermost first."""
+    found = []
+    locate = store.engine.executor.locate
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        namespace = trace.tb_frame.f_globals
+        instance = namespace.get("__wasm_instance__")
+        if instance is not None and instance.store is store:
+            place = locate(namespace, code, trace.tb_lineno)
+            if place is not None:
+                found.append(_frame(instance, *place))
+        trace = trace.tb_next
+    return tuple(reversed(found))
+
+
+def _frame(instance: Any, index: int, offset: int | None) -> Frame:
+    module = instance.module
+    body = module.info.bodies[index - module.info.imported_funcs]
+    return Frame(
+        module_name=module.name,
+        func_index=index,
+        func_name=module.names.functions.get(index),
+        module_offset=offset,
+        func_offset=None if offset is None else offset - body.start,
+    )

@@ -1,0 +1,108 @@
+"""`Config`: every option of an engine, validated once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Final, Literal
+
+from asyncwasm.core.isa.features import DEFAULT, Feature, Features
+
+# A feature that builds on others cannot be on without them.
+_NEEDS: Final = {
+    Feature.RELAXED_SIMD: (Feature.SIMD,),
+    Feature.FUNCTION_REFERENCES: (Feature.REFERENCE_TYPES,),
+    Feature.GC: (Feature.REFERENCE_TYPES, Feature.FUNCTION_REFERENCES),
+    Feature.EXCEPTIONS: (Feature.REFERENCE_TYPES,),
+    Feature.REFERENCE_TYPES: (Feature.BULK_MEMORY,),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Options of an `Engine`.  Names and defaults are Wasmtime's where it has them.
+
+    * `strategy`: which engine runs guest code: `"interpreter"` is the portable one, `"auto"`
+      the fastest that is present (today that is the portable one).
+    * `async_support`: `None` lets every store decide (a store comes to require async entry
+      points once something async is attached to it); `True` refuses all sync entry points,
+      `False` all async ones.
+    * `consume_fuel`, `epoch_interruption`: compile the respective checks into guest code.
+    * `preemption_interval`: in an async call the event loop gets a turn about this often, in
+      seconds, even if the guest never suspends; `None` turns that off.
+    * `max_wasm_stack`: guest stack per outermost entry, in bytes.  The portable engine counts
+      64 bytes for a frame.
+    * `lazy_validation`: validate function bodies before their first call, not in `Module`.
+    * `shared_memory`: allow shared memories to be created.
+    * `wasm_backtrace_max_frames`: the most frames that a backtrace holds; `None` turns
+      backtraces off.
+    * `wasm_*`: proposals, one switch each; see `Feature`.
+
+    Raises `ValueError` for a value out of range or switches that contradict each other.
+    """
+
+    strategy: Literal["auto", "interpreter"] = "auto"
+    async_support: bool | None = None
+    consume_fuel: bool = False
+    epoch_interruption: bool = False
+    preemption_interval: float | None = 0.01
+    max_wasm_stack: int = 512 * 1024
+    lazy_validation: bool = False
+    shared_memory: bool = False
+    wasm_backtrace_max_frames: int | None = 20
+
+    wasm_multi_value: bool = True
+    wasm_bulk_memory: bool = True
+    wasm_reference_types: bool = True
+    wasm_function_references: bool = True
+    wasm_gc: bool = True
+    wasm_exceptions: bool = True
+    wasm_tail_call: bool = True
+    wasm_simd: bool = True
+    wasm_relaxed_simd: bool = True
+    wasm_memory64: bool = True
+    wasm_multi_memory: bool = True
+    wasm_extended_const: bool = True
+    wasm_threads: bool = True
+    wasm_custom_page_sizes: bool = False
+    wasm_wide_arithmetic: bool = True
+    wasm_sign_extension: bool = True
+    wasm_saturating_float_to_int: bool = True
+    wasm_mutable_global: bool = True
+
+    def __post_init__(self) -> None:
+        if self.strategy not in ("auto", "interpreter"):
+            raise ValueError(f"unknown strategy {self.strategy!r}")
+        if self.async_support not in (None, True, False):
+            raise ValueError("async_support must be None, True or False")
+        if self.preemption_interval is not None and not self.preemption_interval > 0:
+            raise ValueError("preemption_interval must be positive, or None")
+        if self.max_wasm_stack <= 0:
+            raise ValueError("max_wasm_stack size cannot be zero")
+        if self.wasm_backtrace_max_frames is not None and self.wasm_backtrace_max_frames < 1:
+            raise ValueError("wasm_backtrace_max_frames must be at least 1, or None")
+        for feature, needed in _NEEDS.items():
+            for other in needed:
+                if feature in self.features and other not in self.features:
+                    raise ValueError(f"`{feature.switch}` requires `{other.switch}`")
+
+    @cached_property
+    def features(self) -> Features:
+        """The proposals that are on."""
+        return frozenset(f for f in Feature if getattr(self, f.switch))
+
+    @property
+    def checks_interrupts(self) -> bool:
+        """Whether guest code has to look at the store's interrupt flag."""
+        return self.epoch_interruption or self.preemption_interval is not None
+
+    @property
+    def max_wasm_frames(self) -> int:
+        """`max_wasm_stack` in frames of the portable engine."""
+        return max(16, self.max_wasm_stack // 64)
+
+
+assert {f.switch for f in Feature} == {f.name for f in fields(Config) if f.name[:5] == "wasm_"} - {
+    "wasm_backtrace_max_frames"
+}
+assert Config().features == DEFAULT

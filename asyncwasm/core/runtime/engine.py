@@ -1,0 +1,101 @@
+"""`Engine`: a configuration, an epoch counter, and the executor that runs guest code."""
+
+from __future__ import annotations
+
+import uuid
+import weakref
+from typing import TYPE_CHECKING, Final, Literal, final
+
+from asyncwasm.core.exec.interp import Interpreter
+
+from . import serialized
+from .config import Config
+
+if TYPE_CHECKING:
+    from asyncwasm.core.exec.protocol import Executor
+
+    from .store import Store
+
+
+@final
+class Engine:
+    """Where modules are compiled and stores live.  May be shared between threads.
+
+    Two engines are never interchangeable, even with equal configurations.  Follows
+    Wasmtime's `Engine`.
+    """
+
+    def __init__(self, config: Config | None = None) -> None:
+        self._setup(Config() if config is None else config, uuid.uuid4().hex)
+
+    def _setup(self, config: Config, token: str) -> None:
+        self._config: Final = config
+        self._token: Final = token
+        self._epoch = 0
+        # Stores with a call in progress, by id: `increment_epoch` has to flag them.
+        self._running: Final[dict[int, Store]] = {}
+        self._executor: Final[Executor] = Interpreter(config)
+        _ENGINES[token] = self
+
+    @property
+    def config(self) -> Config:
+        """The configuration, immutable."""
+        return self._config
+
+    @property
+    def epoch(self) -> int:
+        """How often `increment_epoch` was called."""
+        return self._epoch
+
+    @property
+    def executor(self) -> Executor:
+        """What runs guest code; for the runtime's own use."""
+        return self._executor
+
+    @property
+    def is_async(self) -> bool:
+        """Whether `Config.async_support` makes every entry point async."""
+        return self._config.async_support is True
+
+    def increment_epoch(self) -> None:
+        """Add one to the epoch.
+
+        May be called from any thread and from signal handlers, and never suspends.  Guests
+        that reached their deadline notice at their next check.
+        """
+        self._epoch += 1
+        for store in list(self._running.values()):
+            store._flag_epoch()
+
+    def precompile_module(self, wasm: bytes | str) -> bytes:
+        """Validate `wasm` (binary or text) and return it in the form of `Module.serialize`.
+
+        Raises `MalformedError` or `ValidationError`.
+        """
+        from .module import Module
+
+        return Module(self, wasm).serialize()
+
+    @staticmethod
+    def detect_precompiled(data: bytes) -> Literal["module"] | None:
+        """What kind of precompiled artefact `data` claims to be, or None."""
+        return "module" if serialized.is_serialized(data) else None
+
+    def __repr__(self) -> str:
+        return f"<Engine {self._token[:8]}>"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_restore, (self._token, self._config))
+
+
+# An engine that travels by pickle is itself again in its own process, and one and the same
+# engine for everything that came from it in another process.
+_ENGINES: Final[weakref.WeakValueDictionary[str, Engine]] = weakref.WeakValueDictionary()
+
+
+def _restore(token: str, config: Config) -> Engine:
+    found = _ENGINES.get(token)
+    if found is None:
+        found = object.__new__(Engine)
+        found._setup(config, token)
+    return found

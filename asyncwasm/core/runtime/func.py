@@ -1,0 +1,249 @@
+"""`Func` and `TypedFunc`: functions of a store, called from the host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, final
+
+from asyncwasm.core.types import DefType, FuncType, RefType, ValType
+from asyncwasm.errors import LinkError, WrongStoreError
+
+from . import host
+from .calls import run_async, run_sync
+from .caller import Caller
+from .values import from_raw_converter, to_raw_converter
+
+if TYPE_CHECKING:
+    from .instance import Instance
+    from .store import Store
+
+T = TypeVar("T")
+StoreLike: TypeAlias = "Store[Any] | Caller[Any]"
+
+_CLASSIC_ASYNC = "must use `call_async` when async support is enabled on the config"
+_CLASSIC_SYNC = "cannot use `call_async` without enabling async support in the config"
+
+
+@final
+class Func:
+    """A function: the guest's, or a host function, in one store.
+
+    Engines call `fn` with raw values; tables and guest references hold the object itself.
+    Follows Wasmtime's `Func`.
+    """
+
+    __slots__ = ("__weakref__", "_convert", "fn", "index", "instance", "name", "raw", "store", "type")
+
+    store: Store[Any]
+    type: DefType
+    fn: Callable[..., Any]
+    raw: Callable[..., Any]
+    instance: Instance | None
+    index: int | None
+    name: str | None
+
+    @staticmethod
+    def make(
+        store: Store[Any],
+        type: DefType,
+        fn: Callable[..., Any],
+        *,
+        instance: Instance | None = None,
+        index: int | None = None,
+        name: str | None = None,
+    ) -> Func:
+        """A function from its parts; for the runtime's own use."""
+        self = object.__new__(Func)
+        self.store = store
+        self.type = type
+        self.fn = self.raw = fn
+        self.instance = instance
+        self.index = index
+        self.name = name
+        self._convert = None
+        return self
+
+    def __init__(self) -> None:
+        raise TypeError("functions are made by `Func.new`, `Func.wrap` and their async twins")
+
+    @staticmethod
+    def new(store: StoreLike, ty: FuncType | DefType, fn: Callable[..., Any]) -> Func:
+        """A host function of type `ty`: `fn(caller, *args)`.
+
+        `fn` returns None for no result, a value for one, a tuple for several; what it raises
+        reaches the embedder unchanged.  Raises `TypeError` if `fn` is not callable.
+        """
+        return bind_host(store.store, host.from_type(ty, fn, may_await=False))
+
+    @staticmethod
+    def new_async(store: StoreLike, ty: FuncType | DefType, fn: Callable[..., Any]) -> Func:
+        """As `new`, with a `fn` that may be a coroutine function.
+
+        Calling it suspends the guest until the coroutine is done.  Makes the store require
+        async, even if it is never called.
+        """
+        return bind_host(store.store, host.from_type(ty, fn, may_await=True))
+
+    @staticmethod
+    def wrap(store: StoreLike, fn: Callable[..., Any]) -> Func:
+        """A host function whose type is read from the annotations of `fn`.
+
+        See `asyncwasm.i32` and its kin.  A first parameter annotated `Caller` is given the
+        caller.  Raises `TypeError` for a signature that does not say the type.
+        """
+        return bind_host(store.store, host.from_signature(fn, may_await=False))
+
+    @staticmethod
+    def wrap_async(store: StoreLike, fn: Callable[..., Any]) -> Func:
+        """As `wrap`, with a `fn` that may be a coroutine function; see `new_async`."""
+        return bind_host(store.store, host.from_signature(fn, may_await=True))
+
+    def ty(self, store: StoreLike) -> FuncType:
+        """The function's type."""
+        self._check(store)
+        return self.type.func
+
+    def matches_ty(self, store: StoreLike, ty: FuncType) -> bool:
+        """Whether the function may stand for one of type `ty`."""
+        self._check(store)
+        return self.type.func.matches(ty)
+
+    def call(self, store: StoreLike, *args: Any) -> Any:
+        """Call the function: None for no result, the value of one, a tuple of several.
+
+        i32 and i64 arguments may be given signed or unsigned and come back signed.  Never
+        suspends.  Raises `AsyncSupportError` if the store requires async, `TypeError` and
+        `OverflowError` for arguments that do not fit, `StoreBusyError`, and what the guest
+        ends with: `Trap`, `ThrownException`, or a host function's exception.
+        """
+        self._check(store)
+        owner = self.store
+        owner.check_sync(_CLASSIC_ASYNC)
+        lower, lift = self._converters()
+        raw = run_sync(owner, caller_of(store), self.fn, lower(owner, args))
+        return lift(owner, raw)
+
+    async def call_async(self, store: StoreLike, *args: Any) -> Any:
+        """As `call`, on a fiber: host functions may suspend it, and the event loop runs on.
+
+        Always checkpoints.  Cancelling it unwinds the guest.
+        """
+        self._check(store)
+        owner = self.store
+        owner.check_async(_CLASSIC_SYNC)
+        lower, lift = self._converters()
+        raw = await run_async(owner, caller_of(store), self.fn, lower(owner, args))
+        return lift(owner, raw)
+
+    def typed(
+        self, store: StoreLike, params: Sequence[ValType], results: Sequence[ValType]
+    ) -> TypedFunc:
+        """The function with its type checked once.
+
+        Parameters are contravariant and results covariant.  Raises `LinkError` if the types
+        do not match.
+        """
+        self._check(store)
+        own = self.type.func
+        _match_types("parameters", own.params, params, contravariant=True)
+        _match_types("results", own.results, results, contravariant=False)
+        return TypedFunc(self)
+
+    def _check(self, store: StoreLike) -> None:
+        if store.store is not self.store:
+            raise WrongStoreError("object used with the wrong store")
+
+    def _converters(self) -> tuple[Callable[..., tuple[Any, ...]], Callable[..., Any]]:
+        found = self._convert
+        if found is None:
+            ty = self.type.func
+            found = self._convert = (_lower_args(ty.params), _lift_results(ty.results))
+        return found
+
+    def __repr__(self) -> str:
+        name = self.name or (f"#{self.index}" if self.index is not None else "host")
+        return f"<Func {name} {self.type}>"
+
+
+
+
+def _lower_args(params: tuple[ValType, ...]) -> Callable[..., tuple[Any, ...]]:
+    count = len(params)
+    converters = [to_raw_converter(ty) for ty in params]
+
+    def lower(store: Store[Any], args: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(args) != count:
+            raise TypeError(f"expected {count} arguments, got {len(args)}")
+        try:
+            return tuple([c(store, v) for c, v in zip(converters, args, strict=True)])
+        except (TypeError, OverflowError) as error:
+            raise type(error)(f"argument type mismatch: {error}") from error
+        except WrongStoreError as error:
+            raise WrongStoreError(f"argument type mismatch: {error}") from error
+
+    return lower
+
+
+def _lift_results(results: tuple[ValType, ...]) -> Callable[..., Any]:
+    converters = [from_raw_converter(ty) for ty in results]
+    if not converters:
+        return lambda store, raw: None
+    if len(converters) == 1:
+        return converters[0]
+
+    def lift(store: Store[Any], raw: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple([c(store, v) for c, v in zip(converters, raw, strict=True)])
+
+    return lift
+
+
+def _match_types(
+    what: str, own: tuple[ValType, ...], given: Sequence[ValType], *, contravariant: bool
+) -> None:
+    if len(own) != len(given):
+        raise LinkError(
+            f"type mismatch with {what}: expected {len(own)} types, found {len(given)}"
+        )
+    for expected, found in zip(own, given, strict=True):
+        ok = found.matches(expected) if contravariant else expected.matches(found)
+        # A supertype of a concrete reference is let through: the value is checked at the call.
+        if not ok and contravariant and isinstance(found, RefType):
+            ok = expected.matches(found)
+        if not ok:
+            raise LinkError(
+                f"type mismatch with {what}: type mismatch: expected {expected}, found {found}"
+            )
+
+
+def bind_host(store: Store[Any], function: host.HostFunction) -> Func:
+    """Put a host function into a store."""
+    if function.may_await:
+        store.require_async()
+    return Func.make(store, function.type, function.bind(store), name=function.name)
+
+
+def caller_of(store: StoreLike) -> Caller[Any] | None:
+    return store if isinstance(store, Caller) else None
+
+
+@final
+class TypedFunc:
+    """A `Func` whose type was checked when this was made.  Follows Wasmtime's `TypedFunc`."""
+
+    __slots__ = ("_func",)
+
+    def __init__(self, func: Func) -> None:
+        self._func = func
+
+    @property
+    def func(self) -> Func:
+        """The untyped function."""
+        return self._func
+
+    def call(self, store: StoreLike, *args: Any) -> Any:
+        """See `Func.call`."""
+        return self._func.call(store, *args)
+
+    async def call_async(self, store: StoreLike, *args: Any) -> Any:
+        """See `Func.call_async`."""
+        return await self._func.call_async(store, *args)

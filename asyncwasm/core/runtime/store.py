@@ -1,0 +1,553 @@
+"""`Store`: user data, limits, fuel, deadlines and hooks, and who may run in it."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar, final
+
+import anyio
+
+from asyncwasm.errors import (
+    AsyncSupportError,
+    StoreBusyError,
+    ThrownException,
+    Trap,
+    TrapCode,
+    UsageError,
+    WrongStoreError,
+    WrongThreadError,
+)
+from asyncwasm.fiber import await_, checkpoint, current_task
+
+from .hooks import CallHook, Hook, UpdateDeadline
+from .limits import StoreResources
+from .ticker import TICKER
+
+if TYPE_CHECKING:
+    from .caller import Caller
+    from .engine import Engine
+    from .gc import ExnRef
+    from .limits import AsyncResourceLimiter, ResourceLimiter
+
+T = TypeVar("T")
+
+EpochCallback: TypeAlias = "Callable[[Store[Any]], UpdateDeadline | Awaitable[UpdateDeadline]]"
+
+NEEDS_ASYNC: Final = (
+    "store configuration requires that `*_async` functions are used instead"
+)
+# Calls from the host nested in one store (host -> guest -> host -> guest ...).  Every level takes
+# about a kilobyte of the thread's C stack, of which a small thread has 512 of them.
+MAX_NESTED_CALLS: Final = 200
+_FUEL_OFF: Final = "fuel is not configured in this store"
+_EPOCHS_OFF: Final = "epoch interruption is not configured in this store"
+_COULD_NOT_WAIT: Final = (
+    "A synchronously called wasm function invoked an async-defined libcall which failed to "
+    "complete synchronously; the store may have been configured to do async things after the "
+    "original synchronous entrypoint"
+)
+
+
+@final
+class Store(Generic[T]):
+    """Everything that instances share: their objects, the limits on them, and `data`.
+
+    A store belongs to the thread that first enters it.  One call at a time runs in it; calls
+    nested in that call's host functions are part of it.  A second task that enters meanwhile
+    gets `StoreBusyError`, or waits its turn in order with `concurrent_calls="queue"`.
+    Reading and writing memories, globals, fuel and deadlines is allowed at any time.
+
+    After a trap, a host function's exception or a cancellation the store stays usable, with
+    whatever the guest had done until then.
+
+    Follows Wasmtime's `Store`.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        data: T = None,  # type: ignore[assignment]  # a store without data has T = None
+        *,
+        concurrent_calls: Literal["error", "queue"] = "error",
+    ) -> None:
+        if concurrent_calls not in ("error", "queue"):
+            raise ValueError("concurrent_calls must be 'error' or 'queue'")
+        self.engine: Final = engine
+        self.data = data
+        self.limits: Final = StoreResources()
+        # What generated code looks at: nonzero means "call `poll`".
+        self.interrupt: Final = [0]
+        # Fuel is split: `fuel` counts down as code runs, the rest waits in `_fuel_reserve` and
+        # is moved over an interval at a time.
+        self.fuel = 0
+        self._fuel_reserve = 0
+        self._fuel_interval: int | None = None
+        self._epoch_deadline = 0
+        self._epoch_callback: EpochCallback | None = None
+        self._epoch_yield: int | None = None
+        self._hook: Hook | None = None
+        self._requires_async = False
+        self._pending: ExnRef | None = None
+        self._closed = False
+        # Who runs: the number of nested calls, whether the innermost may suspend, and, while it
+        # is suspended in a host function, that function's task and caller.
+        self._thread: int | None = None
+        self._depth = 0
+        self._may_suspend = False
+        self._waiting: _Wait | None = None
+        self._queueing: Final = concurrent_calls == "queue"
+        self._queue: Final[deque[anyio.Event]] = deque()
+        self._turn: anyio.Event | None = None
+
+    @property
+    def store(self) -> Store[T]:
+        """The store itself: a `Caller` has the same property, so both work as `store`."""
+        return self
+
+    def __repr__(self) -> str:
+        return f"<Store {id(self):#x}>"
+
+    # Sync or async -------------------------------------------------------------------------
+
+    @property
+    def requires_async(self) -> bool:
+        """Whether sync entry points are refused; once true it stays so."""
+        return self._requires_async
+
+    def require_async(self) -> None:
+        """Note that something async was attached to the store; for the runtime's own use."""
+        if self.engine.config.async_support is False:
+            raise AsyncSupportError(
+                "cannot use async features without enabling async support in the config"
+            )
+        self._requires_async = True
+
+    def check_sync(self, classic: str) -> None:
+        """Raise `AsyncSupportError` unless sync entry points may be used.
+
+        `classic` is the message for engines that are async by configuration.
+        """
+        if self.engine.config.async_support:
+            raise AsyncSupportError(classic)
+        if self._requires_async:
+            raise AsyncSupportError(NEEDS_ASYNC)
+
+    def check_async(self, classic: str) -> None:
+        """Raise `AsyncSupportError`, saying `classic`, if the engine is sync by configuration."""
+        if self.engine.config.async_support is False:
+            raise AsyncSupportError(classic)
+
+    # Entering ------------------------------------------------------------------------------
+
+    def _check_entry(self, caller: Caller[Any] | None) -> bool:
+        """Whether the current task may enter now.  Raises if this can never be."""
+        if self._closed:
+            raise UsageError("store is closed")
+        thread = threading.get_ident()
+        if self._thread != thread:
+            if self._thread is not None:
+                raise WrongThreadError(
+                    "store belongs to the thread that first entered it; "
+                    "see `Store.release_thread`"
+                )
+            self._thread = thread
+        if self._depth == 0:
+            return self._turn is None and not self._queue
+        waiting = self._waiting
+        if waiting is None:
+            # The call in progress is not suspended, so this is its own host function.
+            return True
+        return waiting.admits(caller)
+
+    def enter_nowait(self, caller: Caller[Any] | None) -> None:
+        """Raise `StoreBusyError` unless the current task may enter now."""
+        if not self._check_entry(caller):
+            raise StoreBusyError("store is busy with a call of another task")
+
+    async def enter_in_turn(self, caller: Caller[Any] | None) -> None:
+        """Wait until the current task may enter, if the store queues; else `enter_nowait`."""
+        if self._check_entry(caller):
+            return
+        if not self._queueing:
+            raise StoreBusyError("store is busy with a call of another task")
+        event = anyio.Event()
+        self._queue.append(event)
+        try:
+            await event.wait()
+        except BaseException:
+            if self._turn is event:
+                self._turn = None
+                self._next_turn()
+            else:
+                self._queue.remove(event)
+            raise
+        self._turn = None
+
+    def _next_turn(self) -> None:
+        # The turn is handed over, not left to whoever comes first: calls run in order.
+        if self._queue and self._depth == 0:
+            self._turn = self._queue.popleft()
+            self._turn.set()
+
+    def begin(self, may_suspend: bool) -> bool:
+        """Start a call; the result goes to `end`.  Traps if calls are nested too deeply."""
+        if self._depth >= MAX_NESTED_CALLS:
+            raise Trap(TrapCode.STACK_OVERFLOW)
+        previous = self._may_suspend
+        self._may_suspend = may_suspend
+        self._depth += 1
+        config = self.engine.config
+        if config.checks_interrupts:
+            if self._depth == 1:
+                self.interrupt[0] = 0
+                self.engine._running[id(self)] = self
+            if config.epoch_interruption:
+                self._flag_epoch()
+            if may_suspend and config.preemption_interval is not None:
+                TICKER.watch(id(self), self.interrupt, config.preemption_interval)
+        return previous
+
+    def end(self, previous: bool) -> None:
+        """End a call that `begin` started."""
+        self._may_suspend = previous
+        self._depth -= 1
+        if self._depth == 0:
+            self.engine._running.pop(id(self), None)
+            TICKER.unwatch(id(self))
+            if self._queue:
+                self._next_turn()
+
+    def release_thread(self) -> None:
+        """Let another thread use the store from now on.
+
+        Raises `StoreBusyError` while a call is in progress.
+        """
+        if self._depth:
+            raise StoreBusyError("store has a call in progress")
+        self._thread = None
+
+    def close(self) -> None:
+        """Drop everything that the store holds.  Using it later raises `UsageError`.
+
+        Raises `StoreBusyError` while a call is in progress.
+        """
+        if self._depth:
+            raise StoreBusyError("store has a call in progress")
+        self._closed = True
+        self.data = None  # type: ignore[assignment]
+        self._hook = self._epoch_callback = self._pending = None
+
+    # Waiting -------------------------------------------------------------------------------
+
+    def wait(self, awaitable: Awaitable[Any], caller: Caller[Any] | None = None) -> Any:
+        """Suspend the call in progress until `awaitable` is done, and return its result.
+
+        Meanwhile the current task, or whoever holds `caller`, may nest calls.  For host
+        functions, hooks and callbacks.
+        """
+        if not self._may_suspend:
+            _close(awaitable)
+            raise AsyncSupportError(_COULD_NOT_WAIT)
+        outer, depth = self._waiting, self._depth
+        self._waiting = _Wait(current_task(), caller)
+        try:
+            result = await_(awaitable)
+        finally:
+            self._waiting = outer
+        if self._depth != depth:
+            raise UsageError("a host function returned while a call nested in it was in progress")
+        return result
+
+    def _yield(self) -> None:
+        """Give the event loop one turn.  The store is busy for everybody meanwhile."""
+        outer = self._waiting
+        self._waiting = _NOBODY
+        try:
+            await_(checkpoint())
+        finally:
+            self._waiting = outer
+
+    def poll(self) -> None:
+        """What guest code does when it finds the interrupt flag set: epochs, preemption.
+
+        May suspend.  Raises what a deadline callback raises, `Trap(INTERRUPT)`, and the
+        caller's cancellation.
+        """
+        self.interrupt[0] = 0
+        config = self.engine.config
+        with self._host_bracket():
+            if config.epoch_interruption and self.engine.epoch >= self._epoch_deadline:
+                self._deadline_reached()
+            elif self._may_suspend and config.preemption_interval is not None:
+                self._yield()
+
+    def _host_bracket(self) -> _Bracket:
+        return _Bracket(self)
+
+    # Fuel ----------------------------------------------------------------------------------
+
+    def set_fuel(self, amount: int) -> None:
+        """Set the fuel that is left, in units of about one instruction (0 … 2**64 - 1).
+
+        Allowed while a call is suspended.  Raises `UsageError` unless `consume_fuel` is on.
+        """
+        self._check_fuel()
+        if not 0 <= amount < 1 << 64:
+            raise OverflowError("fuel must be in 0 … 2**64 - 1")
+        active = amount if self._fuel_interval is None else min(self._fuel_interval, amount)
+        self.fuel = active
+        self._fuel_reserve = amount - active
+
+    def get_fuel(self) -> int:
+        """The fuel that is left.  Raises `UsageError` unless `consume_fuel` is on."""
+        self._check_fuel()
+        return max(0, self._fuel_reserve + self.fuel)
+
+    def fuel_async_yield_interval(self, interval: int | None) -> None:
+        """Give the event loop a turn each time so much fuel was used; None stops that.
+
+        Makes the store require async.  Raises `UsageError` unless `consume_fuel` is on, and
+        `ValueError` for an interval of 0.
+        """
+        self._check_fuel()
+        if interval is not None and interval <= 0:
+            raise ValueError("fuel_async_yield_interval must not be 0")
+        self.require_async()
+        self._fuel_interval = interval
+        self.set_fuel(self.get_fuel())
+
+    def out_of_fuel(self) -> None:
+        """What guest code does when the active fuel is used up.  May suspend."""
+        if self._fuel_reserve <= 0:
+            raise Trap(TrapCode.OUT_OF_FUEL)
+        interval = self._fuel_interval
+        amount = self._fuel_reserve if interval is None else min(interval, self._fuel_reserve)
+        self._fuel_reserve -= amount
+        self.fuel += amount
+        if interval is not None:
+            if not self._may_suspend:
+                raise AsyncSupportError(_COULD_NOT_WAIT)
+            with self._host_bracket():
+                self._yield()
+
+    def _check_fuel(self) -> None:
+        if not self.engine.config.consume_fuel:
+            raise UsageError(_FUEL_OFF)
+
+    # Epochs --------------------------------------------------------------------------------
+
+    def set_epoch_deadline(self, delta: int) -> None:
+        """Let guest code run until `delta` more epochs have passed.
+
+        A fresh store has deadline 0, which is always reached.  Raises `UsageError` unless
+        `epoch_interruption` is on.
+        """
+        self._check_epochs()
+        self._epoch_deadline = self.engine.epoch + delta
+
+    def epoch_deadline_trap(self) -> None:
+        """At the deadline, trap with `INTERRUPT`: the default."""
+        self._check_epochs()
+        self._epoch_callback = self._epoch_yield = None
+
+    def epoch_deadline_callback(self, callback: EpochCallback) -> None:
+        """At the deadline call `callback(store)`, which says how to go on.
+
+        The callback may be a coroutine function, if guest code was entered by an async entry
+        point.  What it raises ends the call.
+        """
+        self._check_epochs()
+        self._epoch_callback = callback
+        self._epoch_yield = None
+
+    def epoch_deadline_async_yield_and_update(self, delta: int) -> None:
+        """At the deadline give the event loop a turn, then set the deadline `delta` ahead.
+
+        Makes the store require async.
+        """
+        self._check_epochs()
+        self.require_async()
+        self._epoch_callback = None
+        self._epoch_yield = delta
+
+    def _check_epochs(self) -> None:
+        if not self.engine.config.epoch_interruption:
+            raise UsageError(_EPOCHS_OFF)
+
+    def _flag_epoch(self) -> None:
+        if self.engine.config.epoch_interruption and self.engine.epoch >= self._epoch_deadline:
+            self.interrupt[0] = 1
+
+    def _deadline_reached(self) -> None:
+        callback = self._epoch_callback
+        if callback is not None:
+            # The slot is empty while the callback runs: a deadline met in there traps.
+            self._epoch_callback = None
+            try:
+                update = callback(self)
+                if isinstance(update, Awaitable):
+                    update = self.wait(update)
+            finally:
+                if self._epoch_callback is None:
+                    self._epoch_callback = callback
+            self._update_deadline(update)
+        elif self._epoch_yield is not None:
+            self._update_deadline(UpdateDeadline.yield_(self._epoch_yield))
+        else:
+            raise Trap(TrapCode.INTERRUPT)
+
+    def _update_deadline(self, update: UpdateDeadline) -> None:
+        match update:
+            case UpdateDeadline(action="interrupt"):
+                raise Trap(TrapCode.INTERRUPT)
+            case UpdateDeadline(action="yield"):
+                if not self._may_suspend:
+                    raise AsyncSupportError(
+                        "cannot use `UpdateDeadline::Yield` without using an async wasm entrypoint"
+                    )
+                self._yield()
+            case UpdateDeadline(action="yield_custom", awaitable=awaitable):
+                if not self._may_suspend:
+                    _close(awaitable)
+                    raise AsyncSupportError(
+                        "cannot use `UpdateDeadline::YieldCustom` without using an async wasm "
+                        "entrypoint"
+                    )
+                self.wait(awaitable)
+            case UpdateDeadline(action="continue"):
+                pass
+            case _:
+                raise TypeError(
+                    f"an epoch deadline callback must return UpdateDeadline, not {update!r}"
+                )
+        self._epoch_deadline = self.engine.epoch + update.delta
+
+    # Limits, hooks, collection ---------------------------------------------------------------
+
+    def limiter(self, limiter: ResourceLimiter) -> None:
+        """Ask `limiter` about every memory and table that is made or grows from now on.
+
+        Its counts of instances, tables and memories are read once, now.  Replaces any other
+        limiter.
+        """
+        self.limits.install(limiter, is_async=False)
+
+    def limiter_async(self, limiter: AsyncResourceLimiter | ResourceLimiter) -> None:
+        """As `limiter`, with methods that may be coroutine functions.
+
+        Makes the store require async.
+        """
+        self.require_async()
+        self.limits.install(limiter, is_async=True)
+
+    def call_hook(self, hook: Hook | None) -> None:
+        """Call `hook(store, kind)` at every transition between host and guest.
+
+        What it raises takes the place of the transition.  None removes the hook.
+        """
+        self._hook = hook
+
+    def call_hook_async(self, hook: Hook) -> None:
+        """As `call_hook`, with a hook that may be a coroutine function.
+
+        Makes the store require async.
+        """
+        self.require_async()
+        self._hook = hook
+
+    def fire(self, kind: CallHook) -> None:
+        """Run the call hook, if there is one; it is removed while it runs.  May suspend."""
+        hook = self._hook
+        if hook is None:
+            return
+        self._hook = None
+        try:
+            result = hook(self, kind)
+            if result is not None:
+                if not self._may_suspend:
+                    _close(result)
+                    raise AsyncSupportError("couldn't grab async_cx for call hook")
+                self.wait(result)
+        finally:
+            if self._hook is None:
+                self._hook = hook
+
+    def gc(self) -> None:
+        """Collect unreachable guest objects now.
+
+        Raises `AsyncSupportError` with an async limiter; see `gc_async`.
+        """
+        self.limits.check_sync()
+        gc.collect()
+
+    async def gc_async(self) -> None:
+        """Collect unreachable guest objects now."""
+        await checkpoint()
+        gc.collect()
+
+    # Exceptions ------------------------------------------------------------------------------
+
+    def throw(self, exn: ExnRef) -> ThrownException:
+        """Make `exn` pending and return the error to raise: `raise store.throw(exn)`.
+
+        Raised from a host function it is a WebAssembly exception that the guest can catch.
+        """
+        if exn.tag.store is not self:
+            raise WrongStoreError("object used with wrong store")
+        self._pending = exn
+        return ThrownException(exn)
+
+    def take_pending_exception(self) -> ExnRef | None:
+        """The exception that last left guest code uncaught, given once; None without one."""
+        taken, self._pending = self._pending, None
+        return taken
+
+    def has_pending_exception(self) -> bool:
+        """Whether `take_pending_exception` would give one."""
+        return self._pending is not None
+
+
+@final
+class _Wait:
+    """Who may nest calls in a suspended call: the task that waits, or its `Caller`."""
+
+    __slots__ = ("caller", "task")
+
+    def __init__(self, task: object, caller: Caller[Any] | None) -> None:
+        self.task = task
+        self.caller = caller
+
+    def admits(self, caller: Caller[Any] | None) -> bool:
+        if caller is not None and caller is self.caller:
+            return True
+        return self.task is not None and self.task is current_task()
+
+
+_NOBODY: Final = _Wait(None, None)
+
+
+class _Bracket:
+    """The call hook's events around a suspension that is not a host function's."""
+
+    __slots__ = ("store",)
+
+    def __init__(self, store: Store[Any]) -> None:
+        self.store = store
+
+    def __enter__(self) -> None:
+        if self.store._hook is not None:
+            self.store.fire(CallHook.CALLING_HOST)
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None and self.store._hook is not None:
+            self.store.fire(CallHook.RETURNING_FROM_HOST)
+
+
+def _close(awaitable: object) -> None:
+    # A coroutine that will never run is closed, so that nobody is warned of it.
+    close = getattr(awaitable, "close", None)
+    if close is not None:
+        close()
