@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, final
+from typing import TYPE_CHECKING, Any, final
 
 from asyncwasm.core.types import DefType, FuncType, RefType, ValType
 from asyncwasm.errors import LinkError, WrongStoreError
@@ -11,14 +11,13 @@ from asyncwasm.errors import LinkError, WrongStoreError
 from . import host
 from .calls import run_async, run_sync
 from .caller import Caller
+from .handles import StoreLike, check_owner
 from .values import from_raw_converter, to_raw_converter
 
 if TYPE_CHECKING:
     from .instance import Instance
     from .store import Store
 
-T = TypeVar("T")
-StoreLike: TypeAlias = "Store[Any] | Caller[Any]"
 
 _CLASSIC_ASYNC = "must use `call_async` when async support is enabled on the config"
 _CLASSIC_SYNC = "cannot use `call_async` without enabling async support in the config"
@@ -100,12 +99,12 @@ class Func:
 
     def ty(self, store: StoreLike) -> FuncType:
         """The function's type."""
-        self._check(store)
+        check_owner(self.store, store)
         return self.type.func
 
     def matches_ty(self, store: StoreLike, ty: FuncType) -> bool:
         """Whether the function may stand for one of type `ty`."""
-        self._check(store)
+        check_owner(self.store, store)
         return self.type.func.matches(ty)
 
     def call(self, store: StoreLike, *args: Any) -> Any:
@@ -116,7 +115,7 @@ class Func:
         `OverflowError` for arguments that do not fit, `StoreBusyError`, and what the guest
         ends with: `Trap`, `ThrownException`, or a host function's exception.
         """
-        self._check(store)
+        check_owner(self.store, store)
         owner = self.store
         owner.check_sync(_CLASSIC_ASYNC)
         lower, lift = self._converters()
@@ -128,7 +127,7 @@ class Func:
 
         Always checkpoints.  Cancelling it unwinds the guest.
         """
-        self._check(store)
+        check_owner(self.store, store)
         owner = self.store
         owner.check_async(_CLASSIC_SYNC)
         lower, lift = self._converters()
@@ -143,15 +142,11 @@ class Func:
         Parameters are contravariant and results covariant.  Raises `LinkError` if the types
         do not match.
         """
-        self._check(store)
+        check_owner(self.store, store)
         own = self.type.func
         _match_types("parameters", own.params, params, contravariant=True)
         _match_types("results", own.results, results, contravariant=False)
         return TypedFunc(self)
-
-    def _check(self, store: StoreLike) -> None:
-        if store.store is not self.store:
-            raise WrongStoreError("object used with the wrong store")
 
     def _converters(self) -> tuple[Callable[..., tuple[Any, ...]], Callable[..., Any]]:
         found = self._convert

@@ -5,26 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
-from asyncwasm.core.exec.const_eval import evaluate, is_simple, operation_cost
-from asyncwasm.core.module import ExternKind, SegmentMode
+from asyncwasm.core.module import ExternKind, ModuleInfo
 from asyncwasm.core.types import ValType
-from asyncwasm.errors import (
-    LinkError,
-    Trap,
-    TrapCode,
-    WrongEngineError,
-    WrongStoreError,
-)
+from asyncwasm.errors import LinkError, WrongEngineError, WrongStoreError
 
 from .calls import enter, operate_async, operate_sync
 from .extern import Extern, is_extern, live_type
-from .func import Func, StoreLike, TypedFunc, bind_host, caller_of
+from .func import Func, TypedFunc, bind_host, caller_of
 from .global_ import Global
+from .handles import StoreLike, cannot_wait, check_owner
 from .host import HostFunction
 from .matching import check_import
-from .memory import Memory
+from .memory import Memory, create_memory
 from .shared_memory import SharedMemory
-from .table import Table
+from .startup import Startup
+from .table import Table, create_table
 from .tag import Tag
 
 if TYPE_CHECKING:
@@ -109,12 +104,12 @@ class Instance:
 
     def module(self, store: StoreLike) -> Module:
         """The module that was instantiated."""
-        self._check(store)
+        check_owner(self.store, store)
         return self._module
 
     def exports(self, store: StoreLike) -> Iterator[Export]:
         """All exports, in the module's order."""
-        self._check(store)
+        check_owner(self.store, store)
         for name in self._module.info.exports:
             extern = self.get_export(store, name)
             assert extern is not None
@@ -122,7 +117,7 @@ class Instance:
 
     def get_export(self, store: StoreLike, name: str) -> Extern | None:
         """The export of that name, or None."""
-        self._check(store)
+        check_owner(self.store, store)
         export = self._module.info.exports.get(name)
         if export is None:
             return None
@@ -143,7 +138,7 @@ class Instance:
 
         None if the token is of another module.
         """
-        self._check(store)
+        check_owner(self.store, store)
         if export.module is not self._module:
             return None
         return self.get_export(store, export.name)
@@ -199,6 +194,11 @@ class Instance:
         found = self.get_export(store, name)
         return found if isinstance(found, Tag) else None
 
+    @property
+    def info(self) -> ModuleInfo:
+        """The module's decoded form; for engines' use."""
+        return self._module.info
+
     def func(self, index: int) -> Func:
         """Function `index` of the function index space; for engines' use."""
         found = self.funcs[index]
@@ -213,10 +213,6 @@ class Instance:
             )
             self.store.engine.executor.link(found)
         return found
-
-    def _check(self, store: StoreLike) -> None:
-        if store.store is not self.store:
-            raise WrongStoreError("object used with the wrong store")
 
     def __repr__(self) -> str:
         return f"<Instance of {self._module!r}>"
@@ -265,14 +261,16 @@ async def instantiate_async(
 def _instantiate(
     store: Store[Any], module: Module, imports: Sequence[Extern], may_suspend: bool
 ) -> Instance:
-    instance = _allocate(store, module, imports)
-    startup = _Startup(instance)
+    instance = _allocate(store, module, imports, may_suspend)
+    startup = Startup(instance)
     if startup.needed:
         enter(store, startup.run, (), may_suspend)
     return instance
 
 
-def _allocate(store: Store[Any], module: Module, imports: Sequence[Extern]) -> Instance:
+def _allocate(
+    store: Store[Any], module: Module, imports: Sequence[Extern], may_suspend: bool
+) -> Instance:
     """Count, ask the limiter, and make what the module defines, memories before tables."""
     info = module.info
     store.limits.bump("instance", 1)
@@ -287,89 +285,19 @@ def _allocate(store: Store[Any], module: Module, imports: Sequence[Extern]) -> I
     self.tags = [i for i in imports if isinstance(i, Tag)]
     self.funcs = [i for i in imports if isinstance(i, Func)]
     self.funcs.extend([None] * len(info.bodies))
+    wait = store.wait if may_suspend else cannot_wait
     for memory_type in info.memories[info.imported_memories :]:
-        make = SharedMemory if memory_type.shared else Memory
-        self.memories.append(make.allocate(store, memory_type))
+        self.memories.append(create_memory(store, memory_type, wait))
     for table_type in info.tables[info.imported_tables :]:
-        self.tables.append(Table.allocate(store, table_type))
-    self.globals.extend(
-        Global.allocate(store, ty) for ty in info.globals[info.imported_globals :]
-    )
-    self.tags.extend(Tag.allocate(store, ty) for ty in info.tags[info.imported_tags :])
+        self.tables.append(create_table(store, table_type, None, wait))
+    self.globals.extend(Global(store, ty, None) for ty in info.globals[info.imported_globals :])
+    self.tags.extend(Tag(store, ty) for ty in info.tags[info.imported_tags :])
     data = memoryview(info.data)
     self.datas = [data[d.content.start : d.content.end] for d in info.datas]
     self.elems = [[] for _ in info.elems]
     self.namespace = {}
     store.engine.executor.prepare(self)
     return self
-
-
-class _Startup:
-    """The code that runs when a module is instantiated ("Instantiation" in the core spec).
-
-    `needed` says whether any of it can be observed by hooks and fuel: constant initialisers
-    and segments are plain copying, everything else counts as guest code.
-    """
-
-    def __init__(self, instance: Instance) -> None:
-        self.instance = instance
-        info = instance._module.info
-        self.info = info
-        self.fuel = sum(
-            operation_cost(info.data, span, info.types)
-            for span in (*info.global_inits, *filter(None, info.table_inits))
-            if not is_simple(info.data, span)
-        )
-        self.needed = bool(
-            info.start is not None or self.fuel or info.elems or info.datas or info.global_inits
-        ) or any(info.table_inits)
-
-    def run(self) -> None:
-        """Globals, element segments, tables, active segments, the start function: in order."""
-        instance, info = self.instance, self.info
-        store = instance.store
-        if store.engine.config.consume_fuel and (self.fuel or info.start is not None):
-            store.fuel -= 1 + self.fuel + (info.start is not None)
-            if store.fuel <= 0:
-                store.out_of_fuel()
-        for item, span in zip(
-            instance.globals[info.imported_globals :], info.global_inits, strict=True
-        ):
-            item.value = evaluate(instance, span)
-        for index, segment in enumerate(info.elems):
-            if segment.functions is not None:
-                instance.elems[index] = [instance.func(i) for i in segment.functions]
-            else:
-                assert segment.expressions is not None
-                instance.elems[index] = [evaluate(instance, e) for e in segment.expressions]
-        for table, init in zip(
-            instance.tables[info.imported_tables :], info.table_inits, strict=True
-        ):
-            if init is not None:
-                table.elements[:] = [evaluate(instance, init)] * len(table.elements)
-        for index, segment in enumerate(info.elems):
-            if segment.mode is not SegmentMode.PASSIVE:
-                if segment.offset_expr is not None:
-                    assert segment.table_index is not None
-                    offset = evaluate(instance, segment.offset_expr)
-                    values = instance.elems[index]
-                    elements = instance.tables[segment.table_index].elements
-                    if offset + len(values) > len(elements):
-                        raise Trap(TrapCode.TABLE_OUT_OF_BOUNDS)
-                    elements[offset : offset + len(values)] = values
-                instance.elems[index] = []
-        for number, data in enumerate(info.datas):
-            if data.offset_expr is not None:
-                assert data.memory_index is not None
-                offset = evaluate(instance, data.offset_expr)
-                content = instance.datas[number]
-                memory = instance.memories[data.memory_index]
-                if offset + len(content) > memory.size_bytes:
-                    raise Trap(TrapCode.MEMORY_OUT_OF_BOUNDS)
-                memory.view[offset : offset + len(content)] = content
-                instance.datas[number] = b""
-        if info.start is not None:
-            instance.func(info.start).fn()
 
 
 @final

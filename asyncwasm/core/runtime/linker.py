@@ -29,8 +29,9 @@ from asyncwasm.fiber import checkpoint
 from . import host
 from .caller import Caller
 from .extern import Extern, live_type
-from .func import Func, StoreLike
+from .func import Func
 from .global_ import Global
+from .handles import StoreLike
 from .host import HostFunction
 from .instance import CROSS_ENGINE, CROSS_STORE, Instance, InstancePre
 from .matching import check_import

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
 
 from asyncwasm.core.binary.decoder import decode_module
-from asyncwasm.core.binary.names import NameSection, parse_names
+from asyncwasm.core.binary.names import NameSection, read_names
 from asyncwasm.core.module import ExternKind, ModuleInfo
 from asyncwasm.core.text import assemble
 from asyncwasm.core.types import ExportType, ExternFunc, ExternType, ImportType
@@ -122,7 +122,7 @@ class Module:
     @cached_property
     def names(self) -> NameSection:
         """The name section; empty where there is none or it is malformed."""
-        return parse_names(self.info)
+        return read_names(self.info)
 
     @cached_property
     def imports(self) -> list[ImportType]:
