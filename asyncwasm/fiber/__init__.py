@@ -1,0 +1,29 @@
+"""Sync code on switchable stacks, driven by async code.
+
+This layer has never heard of WebAssembly.  `on_fiber` runs a plain callable on a stack of its
+own; `await_`, called however deep inside it, suspends that stack while the awaitable is awaited
+in the caller's own task.  `Fiber`, `suspend` and `current` switch stacks by hand, for
+schedulers.
+"""
+
+from ._bridge import checkpoint as checkpoint
+from ._call import await_ as await_
+from ._call import in_fiber as in_fiber
+from ._call import maybe_await as maybe_await
+from ._call import on_fiber as on_fiber
+from ._fiber import Fiber as Fiber
+from ._fiber import current as current
+from ._fiber import suspend as suspend
+from ._switch import live_fibers as live_fibers
+
+__all__ = [
+    "Fiber",
+    "await_",
+    "checkpoint",
+    "current",
+    "in_fiber",
+    "live_fibers",
+    "maybe_await",
+    "on_fiber",
+    "suspend",
+]

@@ -1,0 +1,156 @@
+"""Stack switching by hand: new, resume, suspend, current."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import Context
+from typing import Any, TypeVarTuple
+
+from ..errors import UsageError
+from ._switch import Stack, current_context, no_stack_error, suspending_stack, take_stack
+
+__all__ = ["Fiber", "current", "suspend"]
+
+Ts = TypeVarTuple("Ts")
+
+
+class Fiber:
+    """A sync callable that can be left in the middle and gone on with later.
+
+    `resume` enters it, `suspend` inside leaves it; both carry one value.  It belongs to the
+    thread that first resumes it.  A fiber has no event loop of its own: `await_` inside it
+    suspends the `on_fiber` call around whoever resumed it.
+
+    Close a fiber that is not run to its end.  Dropping one closes it as well, but only
+    when nothing in its own frames refers to it.
+    """
+
+    __slots__ = ("__weakref__", "_context", "_job", "_stack")
+
+    def __init__(self, fn: Callable[[*Ts], Any], *args: *Ts) -> None:
+        """A fiber that will run `fn(*args)`; nothing runs before the first `resume`."""
+        self._job: tuple[Callable[..., Any], tuple[Any, ...]] | None = (fn, args)
+        self._stack: Stack | None = None
+        self._context: Context | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether it has returned, raised or been closed."""
+        return self._job is None and self._stack is None
+
+    def resume(self, value: Any = None) -> Any:
+        """Enter; return what it suspends with, or what it returns when `done` is then true.
+
+        `value` is what the `suspend` it stands in returns; it must be None the first time.
+        Raises what the fiber raises; `UsageError` when it is running or done; and
+        `WrongThreadError`.
+        """
+        if self._job is not None and value is not None:
+            raise UsageError("a fiber that has not started cannot be given a value")
+        return self._enter(value, None)
+
+    def throw(self, error: BaseException) -> Any:
+        """Like `resume`, but the `suspend` inside raises `error`.
+
+        In a fiber that has not started, nothing runs: it is done and `error` comes out.
+        """
+        if self._job is not None:
+            self._job = None
+            raise error
+        return self._enter(None, error)
+
+    def close(self) -> None:
+        """Raise GeneratorExit where it is suspended and run it to its end.
+
+        What it suspends with or awaits while closing fails at once.  No-op on a fiber that is
+        done; one that has not started just becomes done.  Exceptions other than GeneratorExit
+        come out.
+        """
+        self._job = None
+        if self._stack is None:
+            return
+        self._stack.closing = True
+        with suppress(GeneratorExit):
+            self._enter(None, GeneratorExit())
+
+    def __del__(self) -> None:
+        stack = self._stack
+        if stack is not None and stack.resumer is None:
+            stack.unwind(GeneratorExit())
+
+    def _enter(self, value: Any, error: BaseException | None) -> Any:
+        stack = self._stack
+        job = self._job
+        if stack is None and job is None:
+            raise UsageError("the fiber is done")
+        if stack is not None and stack.resumer is not None:
+            raise UsageError("the fiber is running")
+        context = current_context()
+        if stack is None:
+            assert job is not None
+            self._job = None
+            self._stack = stack = take_stack()
+            self._context = context
+            stack.owner = weakref.ref(self)
+            stack.start(*job)
+        else:
+            # Follow the resumer from task to task, unless the fiber stands in a context that
+            # it entered itself.
+            if stack.gr_context is self._context:
+                stack.gr_context = self._context = context
+            stack.mail = value
+            stack.error = error
+            del error
+            stack.resume()
+        return self._outcome(stack)
+
+    def _outcome(self, stack: Stack) -> Any:
+        value = stack.mail
+        stack.mail = None
+        if not stack.done:
+            return value
+        failure = stack.error
+        stack.error = None
+        self._stack = None
+        self._context = None
+        stack.release()
+        if failure is not None:
+            context = failure.__context__
+            try:
+                raise failure
+            finally:
+                if context is not None:
+                    failure.__context__ = context
+                del failure, context
+        return value
+
+
+def suspend(value: Any = None) -> Any:
+    """Leave the current fiber, handing `value` to its resumer; return what `resume` is given.
+
+    Raises what `throw` is given; GeneratorExit in a fiber that is being closed; and
+    `UsageError` where no `Fiber` is current.
+    """
+    stack = suspending_stack()
+    if stack is None:
+        raise no_stack_error("suspend")
+    if stack.closing:
+        raise GeneratorExit
+    stack.mail = value
+    del value
+    stack.suspend()
+    reply = stack.mail
+    stack.mail = None
+    return reply
+
+
+def current() -> Fiber | None:
+    """The `Fiber` that is running here; None outside, and directly inside an `on_fiber` call."""
+    stack = suspending_stack()
+    if stack is None or stack.owner is None:
+        return None
+    fiber = stack.owner()
+    assert fiber is None or isinstance(fiber, Fiber)
+    return fiber
