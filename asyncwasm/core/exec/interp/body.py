@@ -1,0 +1,288 @@
+"""The function being translated: its symbolic operand stack and the statements emitted so far.
+
+Lowerings work on a `Body`.  The operand stack holds expressions that have not been evaluated
+yet; the rules that keep the order of evaluation WebAssembly's are kept here:
+
+* an expression that reads a variable is evaluated before that variable is assigned;
+* before a statement with a side effect, everything pending that can trap or reads state is
+  evaluated into temporaries, bottom of the stack first;
+* before control may leave the straight line, everything pending that can trap is evaluated.
+
+Pure expressions move freely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, Final
+
+from asyncwasm.core.module import ModuleInfo
+from asyncwasm.core.types import DefType
+
+from .expr import MARK, MARK_END, MAX_DEPTH, READS, TRAPS, Expr, canonical
+from .names import Constants, Names
+from .registry import Instr
+from .source import Source
+
+# Entries further down the stack than this hold nothing pending, so that looking for what a
+# statement invalidates takes bounded time.
+WINDOW: Final = 64
+
+
+class Body:
+    """One function under translation; see the module's docstring.
+
+    Public attributes: `info` and `types` of the module, `names`, `source`.
+    """
+
+    def __init__(self, info: ModuleInfo, constants: Constants, options: Any = None) -> None:
+        self.info = info
+        self.types: Sequence[DefType] = info.types
+        self.options = options
+        self.names = Names(constants)
+        self.source = Source()
+        self.stack: list[Expr] = []
+        # What is known about integer locals: (lo, hi, zeros).
+        self.facts: dict[int, tuple[int, int, int]] = {}
+        # Temporaries that may hold something needed, as a bit set; swept by `sweep`.
+        self._busy = 0
+        self._sweep_at = 8
+        # Called by `sweep` for the temporaries that control constructs hold.
+        self.held: Callable[[], int] = lambda: 0
+
+    # -- names ------------------------------------------------------------------------------
+
+    def helper(self, function: Callable[..., Any]) -> str:
+        """The name by which generated code calls `function`, a helper of ours."""
+        return self.names.helper(function)
+
+    def constant(self, value: object) -> str:
+        """The name of an object that is the same in all instances, such as a type."""
+        return self.names.constant(value)
+
+    def memory(self, index: int) -> str:
+        """The name of the `Memory`."""
+        return self.names.indexed("memory", "m", index)
+
+    def table(self, index: int) -> str:
+        """The name of the `Table`."""
+        return self.names.indexed("table", "w", index)
+
+    def elements(self, index: int) -> str:
+        """The name of the table's list of elements."""
+        return self.names.indexed("elements", "e", index)
+
+    def global_(self, index: int) -> str:
+        """The name of the `Global`."""
+        return self.names.indexed("global", "g", index)
+
+    def tag(self, index: int) -> str:
+        """The name of the `Tag`."""
+        return self.names.indexed("tag", "x", index)
+
+    def instance(self) -> str:
+        """The name of the `Instance`."""
+        return self.names.singleton("instance")
+
+    def store(self) -> str:
+        """The name of the `Store`."""
+        return self.names.singleton("store")
+
+    # -- the operand stack ------------------------------------------------------------------
+
+    def push(self, expr: Expr) -> None:
+        """Push an expression; it is evaluated when something needs it to be."""
+        stack = self.stack
+        stack.append(expr)
+        if expr.depth > MAX_DEPTH:
+            if expr.effects:
+                self.flush()
+            else:
+                self._settle(len(stack) - 1)
+        if len(stack) > WINDOW:
+            old = stack[-1 - WINDOW]
+            if old.effects or old.locals:
+                self._settle(len(stack) - 1 - WINDOW)
+
+    def pop(self) -> Expr:
+        """Pop a value whose text is canonical."""
+        return canonical(self.stack.pop())
+
+    def pop_modular(self) -> Expr:
+        """Pop an integer of which only the value modulo 2**bits matters."""
+        return self.stack.pop()
+
+    def pops(self, count: int) -> list[Expr]:
+        """Pop `count` canonical values; the first is the lowest."""
+        if not count:
+            return []
+        popped = [canonical(expr) for expr in self.stack[-count:]]
+        del self.stack[-count:]
+        return popped
+
+    def _settle(self, position: int) -> None:
+        """Evaluate the stack entry at `position` into a temporary."""
+        self.stack[position] = self._assign(self.stack[position])
+
+    def _assign(self, expr: Expr) -> Expr:
+        number = self.new_temp()
+        name = f"t{number}"
+        self.source.emit(f"{name} = {expr.text}")
+        return Expr(
+            name,
+            simple=True,
+            temps=1 << number,
+            bits=expr.bits,
+            lo=expr.lo,
+            hi=expr.hi,
+            zeros=expr.zeros,
+        )
+
+    def flush(self, mask: int = TRAPS | READS) -> None:
+        """Evaluate pending entries whose effects are in `mask`, bottom first."""
+        stack = self.stack
+        for i in range(max(0, len(stack) - WINDOW - 1), len(stack)):
+            if stack[i].effects & mask:
+                self._settle(i)
+
+    def flush_local(self, index: int) -> None:
+        """Evaluate pending entries that read local `index`, which is about to change."""
+        stack = self.stack
+        bit = 1 << index
+        for i in range(max(0, len(stack) - WINDOW - 1), len(stack)):
+            if stack[i].locals & bit:
+                if stack[i].effects:
+                    # Order among what can trap is kept by evaluating all that comes before.
+                    for j in range(max(0, len(stack) - WINDOW - 1), i):
+                        if stack[j].effects:
+                            self._settle(j)
+                self._settle(i)
+
+    def atom(self, expr: Expr) -> Expr:
+        """`expr` (popped last) as a variable or literal, so that it can be used repeatedly."""
+        if expr.simple:
+            return expr
+        if expr.effects:
+            self.flush()
+        return self._assign(expr)
+
+    def new_temp(self) -> int:
+        """The number of a temporary that nothing pending reads."""
+        busy = self._busy
+        lowest = ~busy & (busy + 1)
+        self._busy = busy | lowest
+        return lowest.bit_length() - 1
+
+    def temp(self, bits: int = 0) -> Expr:
+        """A fresh temporary, to be assigned by the caller, as an expression."""
+        number = self.new_temp()
+        return Expr(f"t{number}", simple=True, temps=1 << number, bits=bits)
+
+    def sweep(self) -> None:
+        """Between instructions: find out which temporaries are free again."""
+        if self._busy.bit_count() >= self._sweep_at:
+            live = self.held()
+            for expr in self.stack:
+                live |= expr.temps
+            self._busy = live
+            self._sweep_at = 8 + 2 * live.bit_count()
+
+    # -- expressions and statements from templates --------------------------------------------
+
+    def op(
+        self,
+        template: str,
+        *operands: Expr,
+        effects: int = 0,
+        instr: Instr | None = None,
+        bits: int = 0,
+        lo: int = 0,
+        hi: int = -1,
+        zeros: int = 0,
+    ) -> Expr:
+        """An expression from `template`, in which `{0}`, `{1}` … stand for the operands.
+
+        Operands are given in stack order.  One that the template uses other than exactly once,
+        out of order or conditionally is evaluated beforehand where that matters.  `effects`
+        and `instr` (which must be given with `TRAPS`) describe the operation itself; `bits`,
+        `lo`, `hi` and `zeros` its result.
+        """
+        text, reads, temps, inherited, depth = self._format(template, operands)
+        atomic = False
+        if effects & TRAPS:
+            assert instr is not None
+            text = f"({MARK}{instr.offset}{MARK_END}{text})"
+            atomic = True
+        return Expr(
+            text,
+            atomic=atomic,
+            locals=reads,
+            temps=temps,
+            effects=inherited | effects,
+            depth=depth + 1,
+            bits=bits,
+            lo=lo,
+            hi=hi,
+            zeros=zeros,
+        )
+
+    def push_op(self, template: str, *operands: Expr, **facts: Any) -> None:
+        """Push `op(...)`."""
+        self.push(self.op(template, *operands, **facts))
+
+    def effect(self, template: str, *operands: Expr, instr: Instr) -> None:
+        """Emit a statement with a side effect."""
+        self.call(template, *operands, instr=instr, results=())
+
+    def call(self, template: str, *operands: Expr, instr: Instr, results: Sequence[int]) -> None:
+        """Emit an operation with side effects and push its results.
+
+        `results` has a width per result: 32 or 64 for integers, else 0.  With more than one
+        the operation must give a tuple.
+        """
+        self.flush()
+        text, *_ = self._format(template, operands)
+        targets = [self.temp(bits) for bits in results]
+        if targets:
+            text = f"{', '.join(target.text for target in targets)} = {text}"
+        self.source.emit(text, instr.offset)
+        for target in targets:
+            self.push(target)
+
+    def _format(self, template: str, operands: Sequence[Expr]) -> tuple[str, int, int, int, int]:
+        counts, is_ordered = _analyse(template, len(operands))
+        effectful = [operand for operand in operands if operand.effects]
+        evaluate = bool(effectful) and not is_ordered
+        if any(
+            counts[i] != 1 and not operand.simple and (counts[i] or operand.effects)
+            for i, operand in enumerate(operands)
+        ):
+            evaluate = True
+        if evaluate:
+            if effectful:
+                self.flush()
+            operands = [
+                self._assign(operand)
+                if operand.effects or (counts[i] > 1 and not operand.simple)
+                else operand
+                for i, operand in enumerate(operands)
+            ]
+        reads = temps = effects = depth = 0
+        for operand in operands:
+            reads |= operand.locals
+            temps |= operand.temps
+            effects |= operand.effects
+            depth = max(depth, operand.depth)
+        text = template.format(*[operand.operand for operand in operands])
+        return text, reads, temps, effects, depth
+
+
+@cache
+def _analyse(template: str, count: int) -> tuple[tuple[int, ...], bool]:
+    """How often each operand occurs, and whether all are evaluated, first to last."""
+    fields = [f"{{{i}}}" for i in range(count)]
+    counts = tuple(template.count(field) for field in fields)
+    places = [template.index(field) for field in fields if field in template]
+    conditional = any(word in template for word in (" if ", " and ", " or "))
+    return counts, places == sorted(places) and not conditional

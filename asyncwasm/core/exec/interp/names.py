@@ -1,0 +1,101 @@
+"""The global names of generated code, and how they are bound for an instance.
+
+Generated functions share one dictionary of globals per instance, `Instance.namespace`.  While a
+function is translated, every name that its code uses is noted as a `Binding`; before its code
+runs for an instance, the missing ones are put into the namespace.  Names are the same in all
+instances of a module:
+
+    f7  callable of function 7        r7  its raw entry (may return a tail call)
+    m0  Memory 0                      e0  the list of table 0's elements
+    g3  Global 3                      w0  Table 0
+    x1  Tag 1                         k5  the module's constant number 5
+    h_… helpers and reference functions of ours
+    instance, store, interrupt, poll
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Binding(NamedTuple):
+    """A name and what it stands for: `kind` says how `value` is to be taken.
+
+    Kinds: `value` (the object itself) and the index spaces and singletons of an instance, for
+    which `value` is the index or None.
+    """
+
+    name: str
+    kind: str
+    value: Any
+
+
+class Constants:
+    """The objects that a module's generated code refers to, each under one name."""
+
+    __slots__ = ("_names",)
+
+    def __init__(self) -> None:
+        # Keyed by identity; the value keeps the object alive, so an identity is never reused.
+        self._names: dict[int, tuple[str, object]] = {}
+
+    def name(self, value: object) -> str:
+        found = self._names.get(id(value))
+        if found is None:
+            found = self._names[id(value)] = (f"k{len(self._names)}", value)
+        return found[0]
+
+
+class Names:
+    """Collects the bindings that one function needs; each method returns the name."""
+
+    __slots__ = ("_constants", "bindings")
+
+    def __init__(self, constants: Constants) -> None:
+        self._constants = constants
+        self.bindings: dict[str, Binding] = {}
+
+    def _bind(self, name: str, kind: str, value: Any) -> str:
+        self.bindings[name] = Binding(name, kind, value)
+        return name
+
+    def indexed(self, kind: str, prefix: str, index: int) -> str:
+        return self._bind(f"{prefix}{index}", kind, index)
+
+    def singleton(self, kind: str) -> str:
+        return self._bind(kind, kind, None)
+
+    def helper(self, function: Callable[..., Any]) -> str:
+        """A function of ours; its `__name__` must be unique among them."""
+        return self._bind(f"h_{function.__name__}", "value", function)
+
+    def named(self, name: str, value: object) -> str:
+        """A well-known object under a name of its own."""
+        return self._bind(name, "value", value)
+
+    def constant(self, value: object) -> str:
+        return self._bind(self._constants.name(value), "value", value)
+
+
+RESOLVERS: dict[str, Callable[[Any, Any], Any]] = {
+    "value": lambda instance, value: value,
+    "memory": lambda instance, index: instance.memories[index],
+    "table": lambda instance, index: instance.tables[index],
+    "elements": lambda instance, index: instance.tables[index].elements,
+    "global": lambda instance, index: instance.globals[index],
+    "tag": lambda instance, index: instance.tags[index],
+    "func": lambda instance, index: instance.func(index).fn,
+    "raw": lambda instance, index: instance.func(index).raw,
+    "instance": lambda instance, _: instance,
+    "store": lambda instance, _: instance.store,
+    "interrupt": lambda instance, _: instance.store.interrupt,
+    "poll": lambda instance, _: instance.store.poll,
+}
+
+
+def bind(namespace: dict[str, Any], instance: Any, bindings: tuple[Binding, ...]) -> None:
+    """Put into `namespace` whichever of `bindings` it lacks."""
+    for name, kind, value in bindings:
+        if name not in namespace:
+            namespace[name] = RESOLVERS[kind](instance, value)
