@@ -7,6 +7,8 @@ schedulers.
 """
 
 from ._bridge import checkpoint as checkpoint
+from ._bridge import current_task as current_task
+from ._bridge import new_event as new_event
 from ._call import await_ as await_
 from ._call import in_fiber as in_fiber
 from ._call import maybe_await as maybe_await
@@ -21,9 +23,11 @@ __all__ = [
     "await_",
     "checkpoint",
     "current",
+    "current_task",
     "in_fiber",
     "live_fibers",
     "maybe_await",
+    "new_event",
     "on_fiber",
     "suspend",
 ]

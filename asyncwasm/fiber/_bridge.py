@@ -11,7 +11,7 @@ from collections.abc import Generator
 from types import coroutine
 from typing import Any
 
-__all__ = ["checkpoint"]
+__all__ = ["checkpoint", "current_task", "new_event"]
 
 
 @coroutine
@@ -25,13 +25,38 @@ async def checkpoint() -> None:
     On asyncio that is what `asyncio.sleep(0)` does.  A coroutine driven by neither library has
     nothing to give a turn to, and goes straight on.
     """
+    trio, on_asyncio = _running()
+    if trio is not None:
+        await trio.checkpoint()
+    elif on_asyncio:
+        await _asyncio_turn()
+
+
+def current_task() -> object | None:
+    """The task of the event loop that is running, or None outside of both libraries."""
+    trio, on_asyncio = _running()
+    if trio is not None:
+        return trio.current_task()  # type: ignore[no-any-return]
+    if on_asyncio:
+        return sys.modules["asyncio.tasks"].current_task()  # type: ignore[no-any-return]
+    return None
+
+
+def new_event() -> Any:
+    """An event with `set()` and `async wait()`, for tasks of one thread on either library."""
+    import anyio
+
+    return anyio.Event()
+
+
+def _running() -> tuple[Any, bool]:
+    """`trio.lowlevel` if trio is the library that runs, and whether asyncio is running."""
     lowlevel: Any = sys.modules.get("trio.lowlevel")
     events: Any = sys.modules.get("asyncio.events")
     on_asyncio = events is not None and events._get_running_loop() is not None
     if lowlevel is not None and lowlevel.in_trio_task() and not (on_asyncio and _asyncio_inside()):
-        await lowlevel.checkpoint()
-    elif on_asyncio:
-        await _asyncio_turn()
+        return lowlevel, on_asyncio
+    return None, on_asyncio
 
 
 def _asyncio_inside() -> bool:

@@ -8,8 +8,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar, final
 
-import anyio
-
 from asyncwasm.errors import (
     AsyncSupportError,
     StoreBusyError,
@@ -20,7 +18,7 @@ from asyncwasm.errors import (
     WrongStoreError,
     WrongThreadError,
 )
-from asyncwasm.fiber import await_, checkpoint, current_task
+from asyncwasm.fiber import await_, checkpoint, current_task, new_event
 
 from .hooks import CallHook, Hook, UpdateDeadline
 from .limits import StoreResources
@@ -99,8 +97,8 @@ class Store(Generic[T]):
         self._may_suspend = False
         self._waiting: _Wait | None = None
         self._queueing: Final = concurrent_calls == "queue"
-        self._queue: Final[deque[anyio.Event]] = deque()
-        self._turn: anyio.Event | None = None
+        self._queue: Final[deque[Any]] = deque()
+        self._turn: Any = None
 
     @property
     def store(self) -> Store[T]:
@@ -173,7 +171,7 @@ class Store(Generic[T]):
             return
         if not self._queueing:
             raise StoreBusyError("store is busy with a call of another task")
-        event = anyio.Event()
+        event = new_event()
         self._queue.append(event)
         try:
             await event.wait()
