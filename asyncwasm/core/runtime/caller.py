@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+def caller_of(store: object) -> Caller[Any] | None:
+    """The caller, if that is what was given in place of a store."""
+    return store if isinstance(store, Caller) else None
+
+
 @final
 class Caller(Generic[T]):
     """The call that a host function serves.  Works wherever a store is asked for.

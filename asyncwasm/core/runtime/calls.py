@@ -63,9 +63,7 @@ class _StackBudget:
 _BUDGET: Final = _StackBudget()
 
 
-def enter(
-    store: Store[Any], fn: Callable[..., R], args: tuple[Any, ...], may_suspend: bool
-) -> R:
+def enter(store: Store[Any], fn: Callable[..., R], args: tuple[Any, ...], may_suspend: bool) -> R:
     """Run guest code: `fn(*args)` on raw values.
 
     The caller has made sure that the store may be entered.  May suspend if `may_suspend`,
@@ -184,9 +182,7 @@ def _shape(store: Store[Any], error: BaseException) -> BaseException:
     return error
 
 
-def _exhausted(
-    store: Store[Any], error: BaseException, trace: TracebackType | None
-) -> Trap | None:
+def _exhausted(store: Store[Any], error: BaseException, trace: TracebackType | None) -> Trap | None:
     """A trap, if Python's stack ran out in a host function because the guest had used it up."""
     if not isinstance(error, RecursionError):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 import weakref
-from typing import TYPE_CHECKING, Final, Literal, final
+from typing import TYPE_CHECKING, Any, Final, Literal, final
 
 from asyncwasm.core.exec.interp import Interpreter
 
@@ -25,17 +25,15 @@ class Engine:
     Wasmtime's `Engine`.
     """
 
-    def __init__(self, config: Config | None = None) -> None:
-        self._setup(Config() if config is None else config, uuid.uuid4().hex)
-
-    def _setup(self, config: Config, token: str) -> None:
-        self._config: Final = config
-        self._token: Final = token
+    def __init__(self, config: Config | None = None, *, _token: str | None = None) -> None:
+        self._config: Final = Config() if config is None else config
+        # What the engine is known by when it travels by pickle.
+        self._token: Final = _token or uuid.uuid4().hex
         self._epoch = 0
         # Stores with a call in progress, by id: `increment_epoch` has to flag them.
-        self._running: Final[dict[int, Store]] = {}
-        self._executor: Final[Executor] = Interpreter(config)
-        _ENGINES[token] = self
+        self._running: Final[dict[int, Store[Any]]] = {}
+        self._executor: Final[Executor] = Interpreter(self._config)
+        _ENGINES[self._token] = self
 
     @property
     def config(self) -> Config:
@@ -94,8 +92,4 @@ _ENGINES: Final[weakref.WeakValueDictionary[str, Engine]] = weakref.WeakValueDic
 
 
 def _restore(token: str, config: Config) -> Engine:
-    found = _ENGINES.get(token)
-    if found is None:
-        found = object.__new__(Engine)
-        found._setup(config, token)
-    return found
+    return _ENGINES.get(token) or Engine(config, _token=token)

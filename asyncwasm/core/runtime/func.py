@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from asyncwasm.core.types import DefType, FuncType, RefType, ValType
 from asyncwasm.errors import LinkError, WrongStoreError
 
 from . import host
 from .calls import run_async, run_sync
-from .caller import Caller
+from .caller import caller_of
 from .handles import StoreLike, check_owner
 from .values import from_raw_converter, to_raw_converter
 
@@ -23,6 +23,9 @@ _CLASSIC_ASYNC = "must use `call_async` when async support is enabled on the con
 _CLASSIC_SYNC = "cannot use `call_async` without enabling async support in the config"
 
 
+Converters: TypeAlias = tuple[Callable[..., tuple[Any, ...]], Callable[..., Any]]
+
+
 @final
 class Func:
     """A function: the guest's, or a host function, in one store.
@@ -31,7 +34,17 @@ class Func:
     Follows Wasmtime's `Func`.
     """
 
-    __slots__ = ("__weakref__", "_convert", "fn", "index", "instance", "name", "raw", "store", "type")
+    __slots__ = (
+        "__weakref__",
+        "_convert",
+        "fn",
+        "index",
+        "instance",
+        "name",
+        "raw",
+        "store",
+        "type",
+    )
 
     store: Store[Any]
     type: DefType
@@ -40,6 +53,7 @@ class Func:
     instance: Instance | None
     index: int | None
     name: str | None
+    _convert: Converters | None
 
     @staticmethod
     def make(
@@ -148,7 +162,7 @@ class Func:
         _match_types("results", own.results, results, contravariant=False)
         return TypedFunc(self)
 
-    def _converters(self) -> tuple[Callable[..., tuple[Any, ...]], Callable[..., Any]]:
+    def _converters(self) -> Converters:
         found = self._convert
         if found is None:
             ty = self.type.func
@@ -158,8 +172,6 @@ class Func:
     def __repr__(self) -> str:
         name = self.name or (f"#{self.index}" if self.index is not None else "host")
         return f"<Func {name} {self.type}>"
-
-
 
 
 def _lower_args(params: tuple[ValType, ...]) -> Callable[..., tuple[Any, ...]]:
@@ -196,9 +208,7 @@ def _match_types(
     what: str, own: tuple[ValType, ...], given: Sequence[ValType], *, contravariant: bool
 ) -> None:
     if len(own) != len(given):
-        raise LinkError(
-            f"type mismatch with {what}: expected {len(own)} types, found {len(given)}"
-        )
+        raise LinkError(f"type mismatch with {what}: expected {len(own)} types, found {len(given)}")
     for expected, found in zip(own, given, strict=True):
         ok = found.matches(expected) if contravariant else expected.matches(found)
         # A supertype of a concrete reference is let through: the value is checked at the call.
@@ -215,10 +225,6 @@ def bind_host(store: Store[Any], function: host.HostFunction) -> Func:
     if function.may_await:
         store.require_async()
     return Func.make(store, function.type, function.bind(store), name=function.name)
-
-
-def caller_of(store: StoreLike) -> Caller[Any] | None:
-    return store if isinstance(store, Caller) else None
 
 
 @final

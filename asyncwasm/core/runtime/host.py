@@ -128,9 +128,7 @@ def _calling_instance(frame: Any) -> Any:
     return None
 
 
-def _lower_results(
-    store: Store[Any], results: tuple[ValType, ...]
-) -> Callable[[Any], Any]:
+def _lower_results(store: Store[Any], results: tuple[ValType, ...]) -> Callable[[Any], Any]:
     """A function that turns what the host function returned into raw values."""
 
     def context(error: TypeError | OverflowError) -> TypeError:
@@ -167,9 +165,7 @@ def _lower_results(
     return lower_many
 
 
-def from_type(
-    ty: FuncType | DefType, fn: Callable[..., Any], *, may_await: bool
-) -> HostFunction:
+def from_type(ty: FuncType | DefType, fn: Callable[..., Any], *, may_await: bool) -> HostFunction:
     """A host function of an explicit type; it is given a `Caller` first."""
     defined = ty if isinstance(ty, DefType) else DefType.of(ty)
     return HostFunction(defined, _callable(fn), may_await, takes_caller=True)

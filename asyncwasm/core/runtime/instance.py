@@ -10,8 +10,9 @@ from asyncwasm.core.types import ValType
 from asyncwasm.errors import LinkError, WrongEngineError, WrongStoreError
 
 from .calls import enter, operate_async, operate_sync
+from .caller import caller_of
 from .extern import Extern, is_extern, live_type
-from .func import Func, TypedFunc, bind_host, caller_of
+from .func import Func, TypedFunc, bind_host
 from .global_ import Global
 from .handles import StoreLike, cannot_wait, check_owner
 from .host import HostFunction
@@ -61,6 +62,7 @@ class Instance:
     )
 
     store: Store[Any]
+    _module: Module
     funcs: list[Func | None]
     tables: list[Table]
     memories: list[Memory | SharedMemory]

@@ -46,8 +46,7 @@ if TYPE_CHECKING:
 # Exports of a command that are tolerated though they are not functions: toolchains have always
 # produced them.
 _COMMAND_IGNORED = frozenset(
-    "memory table __indirect_function_table __data_end __heap_base __dso_handle "
-    "__rtti_base".split()
+    "memory table __indirect_function_table __data_end __heap_base __dso_handle __rtti_base".split()
 )
 
 

@@ -33,9 +33,7 @@ def check_import(wanted: ImportType, found: ExternType) -> None:
     """Raise `LinkError` unless an extern of type `found` may be given for `wanted`."""
     reason = mismatch(wanted.type, found)
     if reason is not None:
-        raise LinkError(
-            f"incompatible import type for `{wanted.module}::{wanted.name}`: {reason}"
-        )
+        raise LinkError(f"incompatible import type for `{wanted.module}::{wanted.name}`: {reason}")
 
 
 def mismatch(wanted: ExternType, found: ExternType) -> str | None:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, final
 
 from asyncwasm.core.binary.decoder import decode_module
 from asyncwasm.core.binary.names import NameSection, read_names
@@ -64,13 +64,16 @@ class Module:
         validate_module(info, features, bodies=not engine.config.lazy_validation)
         self._setup(engine, info, validated=not engine.config.lazy_validation)
 
+    _engine: Engine
+    info: ModuleInfo
+
     def _setup(self, engine: Engine, info: ModuleInfo, *, validated: bool) -> None:
-        self._engine: Final = engine
-        self.info: Final = info
+        self._engine = engine
+        self.info = info
         # Bodies that `validate_body` need not look at again; None when that is all of them.
-        self._checked: Final[set[int] | None] = None if validated else set()
+        self._checked: set[int] | None = None if validated else set()
         # Code that engines made from bodies, in their own form, shared by all instances.
-        self.translations: Final[dict[Any, Any]] = {}
+        self.translations: dict[Any, Any] = {}
 
     @classmethod
     def from_file(cls, engine: Engine, path: str | os.PathLike[str]) -> Module:

@@ -34,9 +34,7 @@ T = TypeVar("T")
 
 EpochCallback: TypeAlias = "Callable[[Store[Any]], UpdateDeadline | Awaitable[UpdateDeadline]]"
 
-NEEDS_ASYNC: Final = (
-    "store configuration requires that `*_async` functions are used instead"
-)
+NEEDS_ASYNC: Final = "store configuration requires that `*_async` functions are used instead"
 # Calls from the host nested in one store (host -> guest -> host -> guest ...).  Every level takes
 # about a kilobyte of the thread's C stack, of which a small thread has 512 of them.
 MAX_NESTED_CALLS: Final = 200
@@ -148,8 +146,7 @@ class Store(Generic[T]):
         if self._thread != thread:
             if self._thread is not None:
                 raise WrongThreadError(
-                    "store belongs to the thread that first entered it; "
-                    "see `Store.release_thread`"
+                    "store belongs to the thread that first entered it; see `Store.release_thread`"
                 )
             self._thread = thread
         if self._depth == 0:
