@@ -20,7 +20,8 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncwasm.errors import Trap, TrapCode
@@ -40,6 +41,18 @@ _double_bits = memoryview(_double).cast("B").cast("Q")
 
 _F64_EXPONENT: Final = 0x7FF0_0000_0000_0000
 _F32_EXPONENT: Final = 0x7F80_0000
+
+
+def publish(reference: Mapping[str, Reference], namespace: dict[str, Any]) -> None:
+    """Make the functions attributes of their module, under their rows' identifiers.
+
+    A function that its own name does not lead to is renamed, so that names are unique.
+    """
+    for name, function in reference.items():
+        identifier = name.replace(".", "_")
+        if isinstance(function, FunctionType) and namespace.get(function.__name__) is not function:
+            function.__name__ = function.__qualname__ = identifier
+        namespace[identifier] = function
 
 
 def round_f32(x: float) -> float:
@@ -525,7 +538,7 @@ REFERENCE: Final[dict[str, Reference]] = {
     "i64.mul_wide_u": _mul_wide_u,
 }
 
-globals().update({name.replace(".", "_"): function for name, function in REFERENCE.items()})
+publish(REFERENCE, globals())
 
 if TYPE_CHECKING:
 

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from . import simd_float
-from .numeric import Reference
+from .numeric import Reference, publish
 from .simd_lanes import Templates, lanes_of
 
 _SHAPES: Final = {8: "i8x16", 16: "i16x8", 32: "i32x4", 64: "i64x2"}
@@ -276,7 +276,7 @@ REFERENCE: Final[dict[str, Reference]] = {
     "v128.any_true": _any_true,
 }
 
-globals().update({name.replace(".", "_"): function for name, function in REFERENCE.items()})
+publish(REFERENCE, globals())
 
 if TYPE_CHECKING:
 

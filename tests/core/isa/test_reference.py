@@ -134,6 +134,13 @@ def test_every_row_has_one_function_and_every_function_a_row(family):
         assert getattr(module, row.identifier) is module.REFERENCE[name]
 
 
+def test_functions_have_names_of_their_own():
+    """Generated code calls them by `__name__`."""
+    functions = {id(f): f for module in MODULES.values() for f in module.REFERENCE.values()}
+    names = [function.__name__ for function in functions.values()]
+    assert len(set(names)) == len(names)
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_operands_and_results_are_those_of_the_row(row):
     """A function takes its row's operands and immediates, and gives raw values of its results."""
