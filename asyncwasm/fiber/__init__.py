@@ -6,6 +6,7 @@ in the caller's own task.  `Fiber`, `suspend` and `current` switch stacks by han
 schedulers.
 """
 
+from ._bridge import ThreadEvent as ThreadEvent
 from ._bridge import checkpoint as checkpoint
 from ._bridge import current_task as current_task
 from ._bridge import new_event as new_event
@@ -20,6 +21,7 @@ from ._switch import live_fibers as live_fibers
 
 __all__ = [
     "Fiber",
+    "ThreadEvent",
     "await_",
     "checkpoint",
     "current",

@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator
 from types import coroutine
-from typing import Any
+from typing import Any, final
 
-__all__ = ["checkpoint", "current_task", "new_event"]
+__all__ = ["ThreadEvent", "checkpoint", "current_task", "new_event"]
 
 
 @coroutine
@@ -47,6 +47,32 @@ def new_event() -> Any:
     import anyio
 
     return anyio.Event()
+
+
+@final
+class ThreadEvent:
+    """An event that a task of the running event loop waits for and any thread may set."""
+
+    def __init__(self) -> None:
+        import anyio
+
+        self._event = anyio.Event()
+        trio, _ = _running()
+        if trio is not None:
+            self._call_soon = trio.current_trio_token().run_sync_soon
+        else:
+            self._call_soon = sys.modules["asyncio"].get_running_loop().call_soon_threadsafe
+
+    def set(self) -> None:
+        """Set the event.  Raises a `RuntimeError` if its event loop has ended."""
+        self._call_soon(self._event.set)
+
+    async def wait(self, seconds: float | None) -> None:
+        """Wait until the event is set, at most so many seconds; None is for ever."""
+        import anyio
+
+        with anyio.move_on_after(seconds):
+            await self._event.wait()
 
 
 def _running() -> tuple[Any, bool]:
