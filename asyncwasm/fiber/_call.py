@@ -29,14 +29,15 @@ async def on_fiber(fn: Callable[[*Ts], T], *args: *Ts) -> T:
     Raises `WrongThreadError` when resumed by another thread than it was started on.
     """
     await checkpoint()
-    stack = take_stack()
+    stack = take_stack(fn, args)
     stack.awaits = True
     try:
-        stack.start(fn, args)
+        stack.resume()
         while not stack.done:
             try:
                 stack.mail = await stack.mail
             except BaseException as error:
+                # What `fn` sees begins below this frame, as if it had awaited by itself.
                 traceback = error.__traceback__
                 stack.error = error.with_traceback(traceback and traceback.tb_next)
                 if isinstance(error, GeneratorExit):
@@ -48,7 +49,7 @@ async def on_fiber(fn: Callable[[*Ts], T], *args: *Ts) -> T:
         # signal handler raised here.
         stack.unwind(error)
         raise
-    result = stack.mail
+    result: T = stack.mail
     failure = stack.error
     stack.mail = stack.error = None
     stack.release()
@@ -58,10 +59,11 @@ async def on_fiber(fn: Callable[[*Ts], T], *args: *Ts) -> T:
         try:
             raise failure
         finally:
+            # `raise` in a caller's `except` block replaces the context; keep the one it had.
             if context is not None:
                 failure.__context__ = context
             del failure, context
-    return cast("T", result)
+    return result
 
 
 def await_(awaitable: Awaitable[T]) -> T:
@@ -79,11 +81,12 @@ def await_(awaitable: Awaitable[T]) -> T:
         discard(awaitable)
         raise GeneratorExit
     stack.mail = awaitable
+    stack.error = None
     del awaitable
     stack.suspend()
-    value = stack.mail
+    value: T = stack.mail
     stack.mail = None
-    return cast("T", value)
+    return value
 
 
 def maybe_await(value: Awaitable[T] | T) -> T:
@@ -95,7 +98,8 @@ def maybe_await(value: Awaitable[T] | T) -> T:
 
 def in_fiber() -> bool:
     """Whether `await_` can be called here."""
-    return awaiting_stack() is not None
+    stack = awaiting_stack()
+    return stack is not None and not stack.closing
 
 
 def is_awaitable(value: object) -> bool:

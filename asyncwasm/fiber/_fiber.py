@@ -5,11 +5,10 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from contextvars import Context
 from typing import Any, TypeVarTuple
 
 from ..errors import UsageError
-from ._switch import Stack, current_context, no_stack_error, suspending_stack, take_stack
+from ._switch import Stack, no_stack_error, suspending_stack, take_stack
 
 __all__ = ["Fiber", "current", "suspend"]
 
@@ -27,13 +26,12 @@ class Fiber:
     when nothing in its own frames refers to it.
     """
 
-    __slots__ = ("__weakref__", "_context", "_job", "_stack")
+    __slots__ = ("__weakref__", "_job", "_stack")
 
     def __init__(self, fn: Callable[[*Ts], Any], *args: *Ts) -> None:
         """A fiber that will run `fn(*args)`; nothing runs before the first `resume`."""
         self._job: tuple[Callable[..., Any], tuple[Any, ...]] | None = (fn, args)
         self._stack: Stack | None = None
-        self._context: Context | None = None
 
     @property
     def done(self) -> bool:
@@ -66,56 +64,48 @@ class Fiber:
 
         What it suspends with or awaits while closing fails at once.  No-op on a fiber that is
         done; one that has not started just becomes done.  Exceptions other than GeneratorExit
-        come out.
+        come out.  Raises `UsageError` when it is running, and `WrongThreadError`.
         """
         self._job = None
-        if self._stack is None:
-            return
-        self._stack.closing = True
-        with suppress(GeneratorExit):
-            self._enter(None, GeneratorExit())
+        stack = self._stack
+        if stack is not None:
+            if stack.resumer is None:
+                stack.closing = True
+            with suppress(GeneratorExit):
+                self._enter(None, GeneratorExit())
 
     def __del__(self) -> None:
         stack = self._stack
-        if stack is not None and stack.resumer is None:
+        if stack is not None:
             stack.unwind(GeneratorExit())
 
     def _enter(self, value: Any, error: BaseException | None) -> Any:
         stack = self._stack
-        job = self._job
-        if stack is None and job is None:
-            raise UsageError("the fiber is done")
-        if stack is not None and stack.resumer is not None:
-            raise UsageError("the fiber is running")
-        context = current_context()
         if stack is None:
-            assert job is not None
+            if self._job is None:
+                raise UsageError("the fiber is done")
+            self._stack = stack = take_stack(*self._job)
             self._job = None
-            self._stack = stack = take_stack()
-            self._context = context
             stack.owner = weakref.ref(self)
-            stack.start(*job)
+        elif stack.resumer is not None:
+            raise UsageError("the fiber is running")
         else:
-            # Follow the resumer from task to task, unless the fiber stands in a context that
-            # it entered itself.
-            if stack.gr_context is self._context:
-                stack.gr_context = self._context = context
             stack.mail = value
             stack.error = error
-            del error
+            del value, error
+        try:
             stack.resume()
-        return self._outcome(stack)
-
-    def _outcome(self, stack: Stack) -> Any:
-        value = stack.mail
+        except BaseException:
+            stack.mail = stack.error = None
+            raise
+        result = stack.mail
         stack.mail = None
         if not stack.done:
-            return value
+            return result
         failure = stack.error
         stack.error = None
-        self._stack = None
-        self._context = None
         stack.release()
+        self._stack = stack = None
         if failure is not None:
             context = failure.__context__
             try:
@@ -124,7 +114,7 @@ class Fiber:
                 if context is not None:
                     failure.__context__ = context
                 del failure, context
-        return value
+        return result
 
 
 def suspend(value: Any = None) -> Any:
@@ -139,6 +129,7 @@ def suspend(value: Any = None) -> Any:
     if stack.closing:
         raise GeneratorExit
     stack.mail = value
+    stack.error = None
     del value
     stack.suspend()
     reply = stack.mail

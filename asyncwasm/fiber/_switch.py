@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UsageError, WrongThreadError
 
 if TYPE_CHECKING:
+    from types import TracebackType
     from weakref import ReferenceType
 
     class greenlet:  # noqa: N801
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
         def __init__(self, run: Callable[[], None] | None = None) -> None: ...
         def switch(self) -> object: ...
+        def throw(
+            self, kind: type[BaseException], error: BaseException, tb: TracebackType | None
+        ) -> object: ...
 
     class GreenletError(Exception): ...
 
@@ -55,20 +59,21 @@ the recursion limit would hand its small remainder on to every later job.
 
 
 class Thread:
-    """What one thread knows of its stacks."""
+    """What one thread's stacks share."""
 
-    __slots__ = ("idle", "live", "orphans")
+    __slots__ = ("live", "orphans")
 
     def __init__(self) -> None:
-        self.idle: list[Stack] = []
         self.live = 0
         # Filled by other threads that collected or resumed a call of this one.
         self.orphans: deque[Stack] = deque()
 
 
 class _Here(threading.local):
+    # The idle stacks lie outside `Thread`, which they refer to: they go when the thread ends.
     def __init__(self) -> None:
         self.thread = Thread()
+        self.idle: list[Stack] = []
 
 
 _here = _Here()
@@ -77,15 +82,16 @@ _here = _Here()
 class Stack(greenlet):
     """A stack of its own for one job at a time.
 
-    Running when `resumer` is set, else idle, suspended or finished.  No stack may refer to
-    itself through its slots or its idle frames: greenlets that have started are invisible to
-    the garbage collector, so such a cycle is never freed.
+    Running when `resumer` is set, else idle, suspended or done.  While it is idle neither its
+    slots nor its frames may refer to it: greenlets that have started are invisible to the
+    garbage collector, so such a cycle is never freed.
     """
 
     __slots__ = (
         "at",
         "awaits",
         "closing",
+        "context",
         "deep",
         "done",
         "error",
@@ -97,6 +103,7 @@ class Stack(greenlet):
     )
 
     job: tuple[Callable[..., Any], tuple[Any, ...]] | None
+    """The function to run and its arguments, until it is entered."""
     mail: Any
     """What is handed over by a switch: a request, a reply, or the job's result."""
     error: BaseException | None
@@ -106,56 +113,72 @@ class Stack(greenlet):
     """Who entered last and gets control back; None unless running."""
     at: greenlet | None
     """The foreign greenlet, above this stack, that suspended it; None for the stack itself."""
+    context: Context | None
+    """The resumer's context, as of the last entry."""
     awaits: bool
     """The resumer is a coroutine that awaits what it is handed."""
     closing: bool
     """Being unwound: suspending again fails at once."""
     owner: ReferenceType[Any] | None
     """The `Fiber` this stack belongs to, if any."""
-    thread: Thread | None
+    thread: Thread
     deep: bool
-
-    def start(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        """Run a job until it first suspends or ends, in the context of the caller."""
-        self.job = (fn, args)
-        self.gr_context = current_context()
-        self.resume()
+    """Made too far down to be kept for other jobs."""
 
     def resume(self) -> None:
         """Switch in; return when the job has suspended or is done."""
+        here = getcurrent()
+        context = here.gr_context
+        if context is not self.context or context is None:
+            self._follow(context)
         at = self.at
-        self.resumer = getcurrent()
         self.at = None
+        self.resumer = here
+        del here, context
         try:
             (self if at is None else at).switch()
-        except GreenletError:
+        except BaseException as error:
             self.resumer = None
-            self.at = at
-            raise WrongThreadError("a fiber can only be resumed by the thread it runs on") from None
+            if isinstance(error, GreenletError):
+                self.at = at
+                raise wrong_thread() from None
+            raise
+        if self.resumer is not None:
+            self.resumer = None
+            raise UsageError("a greenlet has switched to the resumer of a running fiber")
+
+    def _follow(self, context: Context | None) -> None:
+        # Run in the resumer's context, wherever it takes the job, unless the job stands in
+        # one that it entered itself.
+        if context is None:
+            copy_context()  # gives a thread outside of any context one of its own
+            context = getcurrent().gr_context
+        if self.gr_context is self.context:
+            self.gr_context = context
+        self.context = context
 
     def suspend(self) -> None:
         """Switch out to the resumer; return, or raise the `error` it left, when resumed.
 
-        Called from the stack itself or from a greenlet that was started above it.
+        Called from the stack itself or from a greenlet that was started above it, with `mail`
+        set and `error` None.
         """
         here = getcurrent()
         if here is not self:
             self.at = here
+        del here
         resumer = self.resumer
         assert resumer is not None
         self.resumer = None
-        del here
         resumer.switch()
         error = self.error
         if error is not None:
-            del resumer
             self.error = self.mail = None
             context = error.__context__
             try:
                 raise error
             finally:
-                # A `raise` inside an `except` block replaces the context; keep the one that
-                # tells more.
+                # `raise` in an `except` block replaces the context; keep the one it had.
                 if context is not None:
                     error.__context__ = context
                 del error, context
@@ -163,77 +186,74 @@ class Stack(greenlet):
     def unwind(self, error: BaseException) -> None:
         """End a suspended job by raising `error` in it, and forget its outcome.
 
-        A stack of another thread is left for that thread to unwind.
+        The job of another thread is left to that thread, which unwinds it the next time it
+        uses fibers.
         """
         self.closing = True
-        self.error = error
+        if self.job is not None:
+            self.job = None  # it has not been entered, and need not be
+            return
         try:
-            while not self.done and self:
-                self.resume()
-        except WrongThreadError:
-            thread = self.thread
-            if thread is not None:
-                thread.orphans.append(self)
+            while self and not self.done:
+                at = self.at
+                self.at = None
+                self.resumer = getcurrent()
+                (self if at is None else at).throw(type(error), error, error.__traceback__)
+        except GreenletError:
+            self.resumer = None
+            self.at = at
+            self.thread.orphans.append(self)
         except RuntimeError:
-            # At the end of the process greenlet no longer switches.
+            # Greenlets no longer switch while the interpreter shuts down.
             if not sys.is_finalizing():
                 raise
-        else:
+        if self.done:
             self.mail = self.error = None
             self.release()
 
     def release(self) -> None:
         """Give a stack that is done back."""
-        thread = self.thread
-        self.thread = None
-        self.owner = None
         self.awaits = self.closing = False
-        self.gr_context = None
+        self.gr_context = self.context = self.owner = None
+        idle = _here.idle
         # While idle, a stack is suspended in a call on its last resumer and so keeps that
         # alive: harmless for a thread's main greenlet, a leak for any other.
-        if (
-            thread is not None
-            and not self.deep
-            and len(thread.idle) < MAX_IDLE
-            and getcurrent().parent is None
-        ):
-            thread.idle.append(self)
+        if not self.deep and len(idle) < MAX_IDLE and getcurrent().parent is None:
+            idle.append(self)
 
 
 def _run_jobs() -> None:
     """What every stack executes: jobs, one after the other.
 
-    Dropping the last reference to a stack raises GreenletExit wherever it stands; there is no
+    Dropping the last reference to a stack raises GreenletExit wherever it stands.  It has no
     resumer then, and this function ends.
     """
     resumer: greenlet | None = None
     while True:
-        # From here a signal handler's exception counts as the job's.
+        # From here an exception that a signal handler raises counts as the job's.
         try:
             if resumer is not None:
                 resumer.switch()
             stack = _current_stack()
-            job = stack.job
             thread = stack.thread
+            job = stack.job
             assert job is not None
-            assert thread is not None
             stack.job = None
+            fn, args = job
+            del job
             thread.live += 1
             try:
-                fn, args = job
-                del job
                 stack.mail = fn(*args)
             finally:
                 thread.live -= 1
-                del thread
         except BaseException as error:
             stack = _current_stack()
             stack.mail = None
+            # This frame goes on with other jobs: traceback may not show it.
             traceback = error.__traceback__
-            # This frame goes on with other jobs, so no traceback may show it.
             stack.error = error.with_traceback(traceback and traceback.tb_next)
             del traceback
-        fn = args = None  # type: ignore[assignment]
+        fn = args = thread = None  # type: ignore[assignment]
         resumer = stack.resumer
         if resumer is None:
             return
@@ -248,24 +268,27 @@ def _current_stack() -> Stack:
     return here
 
 
-def take_stack() -> Stack:
-    """An idle stack of this thread, or a new one."""
-    thread = _here.thread
+def take_stack(fn: Callable[..., Any], args: tuple[Any, ...]) -> Stack:
+    """A stack, idle or new, that runs `fn(*args)` when it is first resumed."""
+    here = _here
+    thread = here.thread
     if thread.orphans:
         unwind_orphans()
-    if thread.idle:
-        stack = thread.idle.pop()
+    idle = here.idle
+    if idle:
+        stack = idle.pop()
     else:
         stack = Stack(_run_jobs)
-        stack.at = stack.owner = stack.resumer = stack.error = stack.mail = None
+        stack.at = stack.context = stack.error = stack.mail = stack.owner = stack.resumer = None
         stack.awaits = stack.closing = False
+        stack.thread = thread
         try:
             sys._getframe(DEEP)
         except ValueError:
             stack.deep = False
         else:
             stack.deep = True
-    stack.thread = thread
+    stack.job = (fn, args)
     stack.done = False
     return stack
 
@@ -283,24 +306,18 @@ def live_fibers() -> int:
     return _here.thread.live
 
 
-def current_context() -> Context:
-    """The context that is entered here: itself, not a copy."""
-    here = getcurrent()
-    context = here.gr_context
-    if context is None:
-        copy_context()  # gives a thread outside any context one of its own
-        context = here.gr_context
-        assert context is not None
-    return context
+def wrong_thread() -> WrongThreadError:
+    """The error for entering a stack from a thread it does not belong to."""
+    return WrongThreadError("a fiber can only be resumed by the thread it started on")
 
 
 def awaiting_stack() -> Stack | None:
-    """The innermost stack around the caller whose resumer awaits."""
+    """The innermost stack around the caller whose resumer awaits, or that is being closed."""
     here: greenlet | None = getcurrent()
     while here is not None:
         if type(here) is Stack:
             resumer = here.resumer
-            if here.awaits and resumer is not None:
+            if resumer is not None and (here.awaits or here.closing):
                 return here
             here = resumer
         else:
