@@ -30,6 +30,9 @@ MAX_DATA_SEGMENTS: Final = 100_000
 MAX_BODY_BYTES: Final = 7_654_321
 MAX_LOCALS: Final = 50_000
 MAX_FIXED_ARRAY: Final = 10_000
+# The next two are ours: they bound what a few bytes of code can make validation hold.
+MAX_NESTING: Final = 50_000
+MAX_OPERANDS: Final = 8_000_000
 
 
 def check_limit(count: int, limit: int, what: str) -> None:

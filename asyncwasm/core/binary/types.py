@@ -200,8 +200,11 @@ def read_tag_type(cursor: Cursor, types: list[DefType]) -> TagType:
 
 
 def _read_limits(cursor: Cursor, flags: int) -> tuple[Limits, IndexType]:
-    minimum = cursor.u64()
-    maximum = cursor.u64() if flags & 1 else None
+    # Sizes had 32 bits before there were 64-bit memories.
+    wide = flags & 4 or Feature.MEMORY64 in cursor.features
+    read = cursor.u64 if wide else cursor.u32
+    minimum = read()
+    maximum = read() if flags & 1 else None
     return Limits(minimum, maximum), IndexType.I64 if flags & 4 else IndexType.I32
 
 
