@@ -204,9 +204,11 @@ def _encode(context: Context, fields: Fields, customs: list[_Custom]) -> bytes:
             out.append(_section(number, write_unsigned(len(fields.datas))))
         place(name, True)
     place("last", False, True)
+    # A name section written out as a `@custom` annotation takes the place of the implied one.
     names = name_section(context)
-    if names:
-        out.append(_section(0, write_name("name") + names))
+    header = write_name("name")
+    if names and not any(custom.content.startswith(header) for custom in customs):
+        out.append(_section(0, header + names))
     return b"".join(out)
 
 
