@@ -35,7 +35,7 @@ def read_elem_segment(cursor: Cursor) -> ElemSegment:
     else:
         table = 0
         if flags & 2:
-            require(cursor.features, Feature.REFERENCE_TYPES, start)
+            require(cursor.features, Feature.BULK_MEMORY, start)
             table = cursor.u32()
         offset = cursor.expression()
     expressions = functions = None
