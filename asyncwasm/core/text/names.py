@@ -17,6 +17,7 @@ from .context import Context, vector
 def name_section(context: Context) -> bytes:
     """The content of the name section; empty if nothing has a name."""
     types = context.types
+    fields = {i: space.names for i, space in enumerate(types.fields) if space and space.names}
     return encode_names(
         NameSection(
             module=context.module_name,
@@ -29,7 +30,7 @@ def name_section(context: Context) -> bytes:
             globals=context.global_.names,
             elems=context.elem.names,
             datas=context.data.names,
-            fields={i: space.names for i, space in enumerate(types.fields) if space and space.names},
+            fields=fields,
             tags=context.tag.names,
         )
     )

@@ -15,10 +15,11 @@ from asyncwasm.core.binary.decoder import decode_module
 from asyncwasm.core.binary.names import NameSection, read_names
 from asyncwasm.core.module import CustomSection, ExternKind, ModuleInfo
 
+from .names import encode_names
 from .printer_code import CodePrinter, type_use
 from .printer_literals import bytes_literal, name_literal
-from .printer_names import Identifiers
-from .printer_types import Signature, TypeReader, label, read_types
+from .printer_names import Names, definition
+from .printer_types import Signature, TypeReader, read_types
 
 _SPACES: Final = {
     ExternKind.FUNC: "func",
@@ -61,18 +62,19 @@ def print_module(data: bytes, *, names: bool = True) -> str:
 class _ModulePrinter:
     def __init__(self, info: ModuleInfo, use_names: bool) -> None:
         self._info = info
-        names = read_names(info) if use_names else NameSection()
-        self._ids = Identifiers(names)
-        self._reader = TypeReader(info.data, self._ids)
+        self._section = read_names(info) if use_names else NameSection()
+        self._names = Names(self._section)
+        self._reader = TypeReader(info.data, self._names)
         self._signatures: dict[int, Signature] = {}
-        self._code = CodePrinter(info.data, self._ids, self._signatures)
+        self._code = CodePrinter(info.data, self._names, self._signatures)
         self._func_types: list[int] = []
         # How many items of each index space have been printed so far.
         self._counts = dict.fromkeys([*_SPACES.values(), "elem", "data"], 0)
         self._lines: list[str] = []
+        # The custom section that names come from: where it is printed unless they imply it.
+        self._name_section: tuple[int, list[str]] | None = None
 
     def text(self) -> str:
-        name = self._ids.module
         customs: dict[int, list[CustomSection]] = {}
         for custom in self._info.customs:
             customs.setdefault(custom.before, []).append(custom)
@@ -92,20 +94,57 @@ class _ModulePrinter:
                     handler(self)
                 self._customs(customs.get(seen, []), f"after {_SECTIONS[section]}")
             reader.pos = end
-        lines = [f"(module{f' {name}' if name else ''}", *(f"  {line}" for line in self._lines)]
-        lines.append(")")
-        return "\n".join(lines) + "\n" if self._lines else f"{lines[0]})\n"
+        if self._name_section is not None and not self._is_implied():
+            at, lines = self._name_section
+            self._lines[at:at] = lines
+        return self._assembled()
+
+    def _assembled(self) -> str:
+        name = self._names.module
+        head = f"(module{'' if name is None else f' {definition(name)}'}"
+        if not self._lines:
+            return f"{head})\n"
+        return "\n".join([head, *(f"  {line}" for line in self._lines), ")\n"])
+
+    def _is_implied(self) -> bool:
+        """Whether the names in the text make the assembler write the same name section."""
+        info, names, counts = self._info, self._section, self._counts
+        span = info.customs[-1].content
+        if span.end != len(info.data) or encode_names(names) != info.data[span.start : span.end]:
+            return False
+        # All of them must be in the text: none for something that does not exist.
+        flat = (
+            (names.functions, counts["func"]),
+            (names.types, len(info.types)),
+            (names.tables, counts["table"]),
+            (names.memories, counts["mem"]),
+            (names.globals, counts["global"]),
+            (names.elems, counts["elem"]),
+            (names.datas, counts["data"]),
+            (names.tags, counts["tag"]),
+        )
+        nested = sum(
+            len(inner)
+            for maps in (names.locals, names.labels, names.fields)
+            for inner in maps.values()
+        )
+        return nested == self._names.inner_count and all(
+            index < count for found, count in flat for index in found
+        )
 
     def _customs(self, customs: list[CustomSection], place: str) -> None:
         for custom in customs:
             content = self._info.data[custom.content.start : custom.content.end]
-            head = f"(@custom {name_literal(custom.name)} ({place})"
-            self._lines += _with_strings(head, content)
+            lines = _with_strings(f"(@custom {name_literal(custom.name)} ({place})", content)
+            if custom.name == "name" and self._name_section is None:
+                self._name_section = len(self._lines), lines
+            else:
+                self._lines += lines
 
-    def _label(self, space: str) -> str:
+    def _define(self, space: str) -> str:
         index = self._counts[space]
         self._counts[space] = index + 1
-        return label(self._ids.find(space, index), index)
+        return self._names.define(space, index)
 
     def _types(self) -> None:
         self._lines += read_types(self._reader, self._signatures)
@@ -116,11 +155,10 @@ class _ModulePrinter:
             module, name = reader.name(), reader.name()
             kind = ExternKind(reader.byte())
             head = f"(import {name_literal(module)} {name_literal(name)}"
-            item = f"{_KEYWORDS[kind]} {self._label(_SPACES[kind])}"
+            item = f"{_KEYWORDS[kind]} {self._define(_SPACES[kind])}"
             match kind:
                 case ExternKind.FUNC:
-                    func = self._counts["func"] - 1
-                    ty = self._func_type(reader.u32(), func)
+                    ty = type_use(self._names, self._signatures, reader.u32())
                 case ExternKind.TABLE:
                     ty = reader.table_type()
                 case ExternKind.MEMORY:
@@ -128,11 +166,8 @@ class _ModulePrinter:
                 case ExternKind.GLOBAL:
                     ty = reader.global_type()
                 case ExternKind.TAG:
-                    ty = type_use(self._ids, self._signatures, reader.tag_type())
+                    ty = type_use(self._names, self._signatures, reader.tag_type())
             self._lines.append(f"{head} ({item} {ty}))")
-
-    def _func_type(self, index: int, func: int) -> str:
-        return type_use(self._ids, self._signatures, index, self._ids.inner("local", func))
 
     def _funcs(self) -> None:
         self._func_types = [self._reader.u32() for _ in range(self._reader.u32())]
@@ -140,7 +175,7 @@ class _ModulePrinter:
     def _tables(self) -> None:
         reader = self._reader
         for _ in range(reader.u32()):
-            head = f"(table {self._label('table')}"
+            head = f"(table {self._define('table')}"
             if reader.data[reader.pos] != 0x40:
                 self._lines.append(f"{head} {reader.table_type()})")
                 continue
@@ -150,18 +185,18 @@ class _ModulePrinter:
 
     def _memories(self) -> None:
         for _ in range(self._reader.u32()):
-            head = f"(memory {self._label('mem')}"
+            head = f"(memory {self._define('mem')}"
             self._lines.append(f"{head} {self._reader.memory_type()})")
 
     def _tags(self) -> None:
         for _ in range(self._reader.u32()):
-            head = f"(tag {self._label('tag')}"
-            ty = type_use(self._ids, self._signatures, self._reader.tag_type())
+            head = f"(tag {self._define('tag')}"
+            ty = type_use(self._names, self._signatures, self._reader.tag_type())
             self._lines.append(f"{head} {ty})")
 
     def _globals(self) -> None:
         for _ in range(self._reader.u32()):
-            head = f"(global {self._label('global')}"
+            head = f"(global {self._define('global')}"
             ty = self._reader.global_type()
             self._lines.append(f"{head} {ty} {self._expression()})")
 
@@ -170,22 +205,22 @@ class _ModulePrinter:
         for _ in range(reader.u32()):
             name = name_literal(reader.name())
             kind = ExternKind(reader.byte())
-            item = self._ids.use(_SPACES[kind], reader.u32())
+            item = self._names.use(_SPACES[kind], reader.u32())
             self._lines.append(f"(export {name} ({_KEYWORDS[kind]} {item}))")
 
     def _start(self) -> None:
-        self._lines.append(f"(start {self._ids.use('func', self._reader.u32())})")
+        self._lines.append(f"(start {self._names.use('func', self._reader.u32())})")
 
     def _elems(self) -> None:
         reader = self._reader
         for _ in range(reader.u32()):
-            head = f"(elem {self._label('elem')}"
+            head = f"(elem {self._define('elem')}"
             flags = reader.u32()
             if flags & 1:
                 head += " declare" if flags & 2 else ""
             else:
                 if flags & 2:
-                    head += f" (table {self._ids.use('table', reader.u32())})"
+                    head += f" (table {self._names.use('table', reader.u32())})"
                 head += f" {self._expression('offset')}"
             if flags & 4:
                 head += f" {reader.val_type() if flags & 3 else 'funcref'}"
@@ -194,17 +229,17 @@ class _ModulePrinter:
                 if flags & 3:
                     reader.byte()
                 head += " func"
-                items = [self._ids.use("func", reader.u32()) for _ in range(reader.u32())]
+                items = [self._names.use("func", reader.u32()) for _ in range(reader.u32())]
             self._lines.append(f"{' '.join([head, *items])})")
 
     def _datas(self) -> None:
         reader = self._reader
         for _ in range(reader.u32()):
-            head = f"(data {self._label('data')}"
+            head = f"(data {self._define('data')}"
             flags = reader.u32()
             if flags != 1:
                 if flags:
-                    head += f" (memory {self._ids.use('mem', reader.u32())})"
+                    head += f" (memory {self._names.use('mem', reader.u32())})"
                 head += f" {self._expression('offset')}"
             size = reader.u32()
             self._lines += _with_strings(head, reader.data[reader.pos : reader.pos + size])
@@ -214,7 +249,9 @@ class _ModulePrinter:
         info = self._info
         for ty, body in zip(self._func_types, info.bodies, strict=True):
             func = self._counts["func"]
-            self._lines.append(f"(func {self._label('func')} {self._func_type(ty, func)}")
+            params = self._names.inner("local", func).definitions
+            use = type_use(self._names, self._signatures, ty, params)
+            self._lines.append(f"(func {self._define('func')} {use}")
             lines = self._code.body(func, ty, body, 1)
             if lines:
                 self._lines += lines

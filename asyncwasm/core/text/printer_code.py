@@ -12,7 +12,7 @@ from asyncwasm.core.module import Span
 from asyncwasm.errors import MalformedError
 
 from .printer_literals import f32_literal, f64_literal, v128_literal
-from .printer_names import NO_NAMES, Identifiers
+from .printer_names import NO_NAMES, NO_SCOPE, Names, Scope
 from .printer_types import Signature, TypeReader, clauses, group, ref_type
 
 # Deeper blocks are not indented further: a body of n nested blocks must not take n² characters.
@@ -27,13 +27,11 @@ _OPENERS: Final = frozenset({"block", "loop", "if", "try_table"})
 class CodePrinter:
     """Prints the instructions of one module."""
 
-    def __init__(
-        self, data: bytes, ids: Identifiers, signatures: Mapping[int, Signature]
-    ) -> None:
+    def __init__(self, data: bytes, names: Names, signatures: Mapping[int, Signature]) -> None:
         self._data = data
-        self._ids = ids
+        self._names = names
         self._signatures = signatures
-        self._reader = TypeReader(data, ids)
+        self._reader = TypeReader(data, names)
         self._locals: Mapping[int, str] = {}
         self._local_count = 0
         # The identifier of each label in scope, innermost last; the first is the body's own.
@@ -43,12 +41,12 @@ class CodePrinter:
         """The instructions of the constant expression at `pos`, and the position after it."""
         self._locals = {}
         self._labels = [None]
-        lines, pos = self._instructions(pos, {}, 0)
+        lines, pos = self._instructions(pos, NO_SCOPE, 0)
         return [line.lstrip() for line in lines], pos
 
     def body(self, func: int, type_index: int, span: Span, depth: int) -> list[str]:
         """The lines of a function's body: locals, then instructions."""
-        names = self._ids.inner("local", func)
+        scope = self._names.inner("local", func)
         signature = self._signatures.get(type_index)
         first = len(signature.params) if signature else 0
         reader = self._reader
@@ -60,18 +58,17 @@ class CodePrinter:
             types += [reader.val_type()] * count
         self._local_count += len(types)
         check_limit(self._local_count, _MAX_LOCALS, "locals to print")
-        lines = [f"{_indent(depth)}{text}" for text in clauses("local", types, names, first)]
-        self._locals = names
+        declared = clauses(self._names, "local", types, scope.definitions, first)
+        lines = [f"{_indent(depth)}{text}" for text in declared]
+        self._locals = scope.uses
         self._labels = [None]
-        labels = self._ids.inner("label", func)
+        labels = self._names.inner("label", func)
         code, pos = self._instructions(reader.pos, labels, depth)
         if pos != span.end:
             raise MalformedError("instructions do not end with the body", offset=pos)
         return lines + code
 
-    def _instructions(
-        self, pos: int, label_names: Mapping[int, str], depth: int
-    ) -> tuple[list[str], int]:
+    def _instructions(self, pos: int, label_scope: Scope, depth: int) -> tuple[list[str], int]:
         """Instructions up to the `end` that closes them, and the position after that."""
         data = self._data
         labels = self._labels
@@ -84,14 +81,16 @@ class CodePrinter:
             name = row.name
             if name in _OPENERS:
                 indent = _indent(depth + len(labels) - 1)
-                label = label_names.get(opened)
+                label = label_scope.definitions.get(opened)
+                use = label_scope.uses.get(opened)
+                self._names.inner_count += label is not None
                 opened += 1
                 self._reader.pos = pos
                 text = self._block_type()
                 if name == "try_table":
                     text += self._catches()
                 pos = self._reader.pos
-                labels.append(label)
+                labels.append(use)
                 conditions.append(name == "if")
                 lines.append(f"{indent}{name}{f' {label}' if label else ''}{text}")
             elif name == "end":
@@ -138,7 +137,7 @@ class CodePrinter:
             case "localidx":
                 return [self._locals.get(value) or str(value)]
             case "memidx":
-                return [self._ids.use("mem", value)] if value else []
+                return [self._names.use("mem", value)] if value else []
             case "memarg":
                 return self._memarg(value, row)
             case "labelvec":
@@ -154,12 +153,12 @@ class CodePrinter:
             case "zero":
                 return []
         space = kind.removesuffix("idx")
-        return [str(value) if space == kind else self._ids.use(space, value)]
+        return [str(value) if space == kind else self._names.use(space, value)]
 
     def _memarg(self, memarg: MemArg, row: Row) -> list[str]:
         parts = []
         if memarg.memory:
-            parts.append(self._ids.use("mem", memarg.memory))
+            parts.append(self._names.use("mem", memarg.memory))
         if memarg.offset:
             parts.append(f"offset={memarg.offset}")
         if memarg.align != row.natural_align:
@@ -180,7 +179,7 @@ class CodePrinter:
     def _block_type(self) -> str:
         index, results = self._reader.block_type()
         if index is not None:
-            return f" {type_use(self._ids, self._signatures, index)}"
+            return f" {type_use(self._names, self._signatures, index)}"
         return f" {group('result', results)}" if results else ""
 
     def _catches(self) -> str:
@@ -193,15 +192,15 @@ class CodePrinter:
             if catch.tag is None:
                 parts.append(f" (catch_all{ref} {label})")
             else:
-                parts.append(f" (catch{ref} {self._ids.use('tag', catch.tag)} {label})")
+                parts.append(f" (catch{ref} {self._names.use('tag', catch.tag)} {label})")
         return "".join(parts)
 
     # Instructions whose text form is not simply the name and the immediates in order.
 
     def _call_indirect(self, name: str) -> str:
         ty, table = self._read("typeidx"), self._read("tableidx")
-        where = f" {self._ids.use('table', table)}" if table else ""
-        return f"{name}{where} (type {self._ids.use('type', ty)})"
+        where = f" {self._names.use('table', table)}" if table else ""
+        return f"{name}{where} (type {self._names.use('type', ty)})"
 
     def _select(self, name: str) -> str:
         return f"select {group('result', self._reader.val_types())}"
@@ -222,38 +221,38 @@ class CodePrinter:
 
     def _field(self, name: str) -> str:
         ty, index = self._read("typeidx"), self._read("u32")
-        field = self._ids.inner("field", ty).get(index) or str(index)
-        return f"{name} {self._ids.use('type', ty)} {field}"
+        field = self._names.inner("field", ty).uses.get(index) or str(index)
+        return f"{name} {self._names.use('type', ty)} {field}"
 
     def _init(self, name: str) -> str:
         space = "mem" if name == "memory.init" else "table"
         segment = self._read("u32")
         target = self._read("u32")
-        where = "" if space == "mem" and not target else f" {self._ids.use(space, target)}"
-        return f"{name}{where} {self._ids.use('data' if space == 'mem' else 'elem', segment)}"
+        where = "" if space == "mem" and not target else f" {self._names.use(space, target)}"
+        return f"{name}{where} {self._names.use('data' if space == 'mem' else 'elem', segment)}"
 
     def _memory_copy(self, name: str) -> str:
         target, source = self._read("memidx"), self._read("memidx")
         if not target and not source:
             return name
-        return f"{name} {self._ids.use('mem', target)} {self._ids.use('mem', source)}"
+        return f"{name} {self._names.use('mem', target)} {self._names.use('mem', source)}"
 
 
 def type_use(
-    ids: Identifiers,
+    names: Names,
     signatures: Mapping[int, Signature],
     index: int,
-    names: Mapping[int, str] = NO_NAMES,
+    params: Mapping[int, str] = NO_NAMES,
 ) -> str:
     """`(type …)`, and the type written out after it if it is short or has named parameters."""
-    use = f"(type {ids.use('type', index)})"
+    use = f"(type {names.use('type', index)})"
     signature = signatures.get(index)
     if signature is None:
         return use
     count = len(signature.params)
-    if count + len(signature.results) > _MAX_SIGNATURE and all(i >= count for i in names):
+    if count + len(signature.results) > _MAX_SIGNATURE and all(i >= count for i in params):
         return use
-    return f"{use} {signature.text(names)}".rstrip()
+    return f"{use} {signature.text(names, params)}".rstrip()
 
 
 def _indent(depth: int) -> str:
@@ -279,4 +278,3 @@ _SPECIAL: Final[dict[str, _Special]] = {
     "table.init": CodePrinter._init,
     "memory.copy": CodePrinter._memory_copy,
 }
-

@@ -15,7 +15,7 @@ from asyncwasm.core.binary.leb128 import read_name, read_signed, read_u32, read_
 from asyncwasm.core.types import RefType
 from asyncwasm.errors import MalformedError
 
-from .printer_names import Identifiers
+from .printer_names import NO_NAMES, Names
 
 _SHORT: Final = {
     **{code: str(num) for code, num in NUM_TYPES.items()},
@@ -33,9 +33,9 @@ class Signature:
     params: list[str]
     results: list[str]
 
-    def text(self, names: Mapping[int, str]) -> str:
+    def text(self, names: Names, params: Mapping[int, str] = NO_NAMES) -> str:
         """The clauses after `func`; a named parameter has a clause of its own."""
-        out = clauses("param", self.params, names)
+        out = clauses(names, "param", self.params, params)
         if self.results:
             out.append(group("result", self.results))
         return " ".join(out)
@@ -45,15 +45,18 @@ def group(keyword: str, types: list[str]) -> str:
     return f"({keyword} {' '.join(types)})"
 
 
-def clauses(keyword: str, types: list[str], names: Mapping[int, str], first: int = 0) -> list[str]:
-    """`(keyword type…)` clauses for locals or parameters numbered from `first`."""
+def clauses(
+    names: Names, keyword: str, types: list[str], definitions: Mapping[int, str], first: int = 0
+) -> list[str]:
+    """`(keyword type…)` clauses for parameters, locals or fields numbered from `first`."""
     out: list[str] = []
     run: list[str] = []
     for index, ty in enumerate(types, first):
-        name = names.get(index)
+        name = definitions.get(index)
         if name is None:
             run.append(ty)
             continue
+        names.inner_count += 1
         if run:
             out.append(group(keyword, run))
             run = []
@@ -66,9 +69,9 @@ def clauses(keyword: str, types: list[str], names: Mapping[int, str], first: int
 class TypeReader:
     """A position in a module's bytes from which types are read as text."""
 
-    def __init__(self, data: bytes, ids: Identifiers, pos: int = 0) -> None:
+    def __init__(self, data: bytes, names: Names, pos: int = 0) -> None:
         self.data = data
-        self.ids = ids
+        self.names = names
         self.pos = pos
 
     def byte(self) -> int:
@@ -93,7 +96,7 @@ class TypeReader:
         start = self.pos
         value, self.pos = read_signed(self.data, start, 33)
         if value >= 0:
-            return self.ids.use("type", value)
+            return self.names.use("type", value)
         if self.pos == start + 1 and value + 0x80 in HEAP_TYPES:
             return str(HEAP_TYPES[value + 0x80])
         raise MalformedError("malformed heap type", offset=start)
@@ -182,27 +185,23 @@ def read_types(reader: TypeReader, signatures: dict[int, Signature]) -> list[str
 
 
 def _type(reader: TypeReader, index: int, signatures: dict[int, Signature]) -> str:
-    ids = reader.ids
+    names = reader.names
     code = reader.data[reader.pos]
     opening = closing = ""
     if code in (_SUB, _SUB_FINAL):
         reader.pos += 1
-        supers = "".join(f"{ids.use('type', reader.u32())} " for _ in range(reader.u32()))
+        supers = "".join(f"{names.use('type', reader.u32())} " for _ in range(reader.u32()))
         opening, closing = f"(sub {'final ' if code == _SUB_FINAL else ''}{supers}", ")"
     kind = reader.byte()
     if kind == _FUNC:
         signature = signatures[index] = Signature(reader.val_types(), reader.val_types())
-        comp = f"func {signature.text({})}".rstrip()
+        comp = f"func {signature.text(names)}".rstrip()
     elif kind == _STRUCT:
         fields = [reader.field_type() for _ in range(reader.u32())]
-        comp = " ".join(["struct", *clauses("field", fields, ids.inner("field", index))])
+        definitions = names.inner("field", index).definitions
+        comp = " ".join(["struct", *clauses(names, "field", fields, definitions)])
     elif kind == _ARRAY:
         comp = f"array {reader.field_type()}"
     else:
         raise MalformedError("malformed type", offset=reader.pos - 1)
-    return f"(type {label(ids.find('type', index), index)} {opening}({comp}){closing})"
-
-
-def label(name: str | None, index: int) -> str:
-    """How a definition starts: its identifier, if any, and its index as a comment."""
-    return f"{name} (;{index};)" if name else f"(;{index};)"
+    return f"(type {names.define('type', index)} {opening}({comp}){closing})"
