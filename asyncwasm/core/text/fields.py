@@ -21,6 +21,7 @@ from .types import reference_type, type_use, value_type, value_types
 _KINDS: Final = {kind.name.lower(): kind for kind in ExternKind}
 _WORDS: Final = {"func": "function"}
 _OTHER: Final = frozenset(("type", "rec", "import", "export", "start", "elem", "data"))
+FIELD_KEYWORDS: Final = _OTHER | _KINDS.keys()
 _FUNCREF: Final = b"\x70"
 _CONST_32: Final = b"\x41"
 _CONST_64: Final = b"\x42"
@@ -44,7 +45,7 @@ def scan(cursor: Cursor, context: Context) -> list[Field]:
     while tokens[cursor.pos] == "(":
         start = cursor.pos
         keyword = tokens[start + 1]
-        if keyword not in _KINDS and keyword not in _OTHER:
+        if keyword not in FIELD_KEYWORDS:
             raise cursor.unexpected(start + 1)
         cursor.pos += 2
         index = -1
