@@ -7,8 +7,9 @@ from inspect import CO_ITERABLE_COROUTINE
 from types import CoroutineType, GeneratorType
 from typing import Any, TypeVar, TypeVarTuple, cast
 
+from ..errors import WrongThreadError
 from ._bridge import checkpoint
-from ._switch import awaiting_stack, no_stack_error, take_stack
+from ._switch import Stack, awaiting_stack, no_stack_error, take_stack
 
 __all__ = ["await_", "in_fiber", "maybe_await", "on_fiber"]
 
@@ -34,8 +35,10 @@ async def on_fiber(fn: Callable[[*Ts], T], *args: *Ts) -> T:
     try:
         stack.resume()
         while not stack.done:
+            request = stack.mail
+            stack.mail = None
             try:
-                stack.mail = await stack.mail
+                stack.mail = await request
             except BaseException as error:
                 # What `fn` sees begins below this frame, as if it had awaited by itself.
                 traceback = error.__traceback__
@@ -43,12 +46,19 @@ async def on_fiber(fn: Callable[[*Ts], T], *args: *Ts) -> T:
                 if isinstance(error, GeneratorExit):
                     stack.closing = True
                 del traceback
+            request = None
             stack.resume()
+    except WrongThreadError as error:
+        # A call collected by another thread is closed there, which is not worth an error.
+        stack.orphan()
+        raise (stack.error if stack.closing and stack.error else error) from None
     except BaseException as error:
         # Not an exception of `fn`, which comes out below, but a failed switch or one that a
         # signal handler raised here.
-        stack.unwind(error)
-        raise
+        failure = stack.unwind(error)
+        if failure is None:
+            raise
+        raise failure from error
     result: T = stack.mail
     failure = stack.error
     stack.mail = stack.error = None
@@ -73,15 +83,7 @@ def await_(awaitable: Awaitable[T]) -> T:
     `Fiber`s or foreign greenlets lie between.  Raises `UsageError` where there is none, and
     GeneratorExit in a call that is being closed; the awaitable is closed first in both cases.
     """
-    stack = awaiting_stack()
-    if stack is None:
-        discard(awaitable)
-        raise no_stack_error("await_")
-    if stack.closing:
-        discard(awaitable)
-        raise GeneratorExit
-    stack.mail = awaitable
-    stack.error = None
+    stack = _request(awaitable)
     del awaitable
     stack.suspend()
     value: T = stack.mail
@@ -91,9 +93,29 @@ def await_(awaitable: Awaitable[T]) -> T:
 
 def maybe_await(value: Awaitable[T] | T) -> T:
     """`await_` what can be awaited; return anything else as it is."""
-    if is_awaitable(value):
-        return await_(cast("Awaitable[T]", value))
-    return cast("T", value)
+    if not is_awaitable(value):
+        return cast("T", value)
+    stack = _request(value)
+    del value
+    stack.suspend()
+    result: T = stack.mail
+    stack.mail = None
+    return result
+
+
+def _request(awaitable: object) -> Stack:
+    # The suspended frames of our callers must not hold on to the awaitable: whatever a
+    # suspended greenlet refers to is never collected, and an awaitable leads to its task.
+    stack = awaiting_stack()
+    if stack is None:
+        discard(awaitable)
+        raise no_stack_error("await_")
+    if stack.closing:
+        discard(awaitable)
+        raise GeneratorExit
+    stack.mail = awaitable
+    stack.error = None
+    return stack
 
 
 def in_fiber() -> bool:

@@ -77,7 +77,9 @@ class Fiber:
     def __del__(self) -> None:
         stack = self._stack
         if stack is not None:
-            stack.unwind(GeneratorExit())
+            failure = stack.unwind(GeneratorExit())
+            if failure is not None:
+                raise failure
 
     def _enter(self, value: Any, error: BaseException | None) -> Any:
         stack = self._stack

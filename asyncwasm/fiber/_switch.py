@@ -15,7 +15,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -127,19 +127,20 @@ class Stack(greenlet):
 
     def resume(self) -> None:
         """Switch in; return when the job has suspended or is done."""
-        here = getcurrent()
-        context = here.gr_context
-        if context is not self.context or context is None:
-            self._follow(context)
         at = self.at
-        self.at = None
-        self.resumer = here
-        del here, context
         try:
+            here = getcurrent()
+            context = here.gr_context
+            if context is not self.context or context is None:
+                self._follow(context)
+            self.at = None
+            self.resumer = here
+            del here, context
             (self if at is None else at).switch()
         except BaseException as error:
             self.resumer = None
-            if isinstance(error, GreenletError):
+            # While the interpreter shuts down no thread is the right one.
+            if isinstance(error, GreenletError) or sys.is_finalizing():
                 self.at = at
                 raise wrong_thread() from None
             raise
@@ -183,16 +184,15 @@ class Stack(greenlet):
                     error.__context__ = context
                 del error, context
 
-    def unwind(self, error: BaseException) -> None:
-        """End a suspended job by raising `error` in it, and forget its outcome.
+    def unwind(self, error: BaseException) -> BaseException | None:
+        """End a suspended job by raising `error` in it; return what it raised instead, if so.
 
-        The job of another thread is left to that thread, which unwinds it the next time it
-        uses fibers.
+        The job of another thread is left to that thread, as an orphan.
         """
         self.closing = True
         if self.job is not None:
             self.job = None  # it has not been entered, and need not be
-            return
+            return None
         try:
             while self and not self.done:
                 at = self.at
@@ -202,14 +202,21 @@ class Stack(greenlet):
         except GreenletError:
             self.resumer = None
             self.at = at
-            self.thread.orphans.append(self)
+            self.orphan()
         except RuntimeError:
             # Greenlets no longer switch while the interpreter shuts down.
             if not sys.is_finalizing():
                 raise
-        if self.done:
-            self.mail = self.error = None
-            self.release()
+        if not self.done:
+            return None
+        failure = self.error
+        self.mail = self.error = None
+        self.release()
+        return None if failure is error or isinstance(failure, GeneratorExit) else failure
+
+    def orphan(self) -> None:
+        """Leave a suspended job to its own thread, which unwinds it when it next uses fibers."""
+        self.thread.orphans.append(self)
 
     def release(self) -> None:
         """Give a stack that is done back."""
@@ -297,7 +304,17 @@ def unwind_orphans() -> None:
     """Unwind this thread's suspended jobs that other threads gave up."""
     orphans = _here.thread.orphans
     while orphans:
-        orphans.popleft().unwind(GeneratorExit())
+        # Finalizing the generator reports exceptions as those of any collected coroutine.
+        next(_unwinding(orphans.popleft()))
+
+
+def _unwinding(stack: Stack) -> Generator[None, None, None]:
+    try:
+        yield
+    finally:
+        failure = stack.unwind(GeneratorExit())
+        if failure is not None:
+            raise failure
 
 
 def live_fibers() -> int:
