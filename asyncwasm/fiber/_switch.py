@@ -232,8 +232,8 @@ class Stack(greenlet):
 def _run_jobs() -> None:
     """What every stack executes: jobs, one after the other.
 
-    Dropping the last reference to a stack raises GreenletExit wherever it stands.  It has no
-    resumer then, and this function ends.
+    Dropping the last reference to an idle stack raises GreenletExit here, after its slots are
+    gone, and this function ends.
     """
     resumer: greenlet | None = None
     while True:
@@ -255,15 +255,15 @@ def _run_jobs() -> None:
                 thread.live -= 1
         except BaseException as error:
             stack = _current_stack()
+            if getattr(stack, "resumer", None) is None:
+                return
             stack.mail = None
-            # This frame goes on with other jobs: traceback may not show it.
+            # This frame goes on with other jobs: no traceback may show it.
             traceback = error.__traceback__
             stack.error = error.with_traceback(traceback and traceback.tb_next)
             del traceback
         fn = args = thread = None  # type: ignore[assignment]
         resumer = stack.resumer
-        if resumer is None:
-            return
         stack.resumer = None
         stack.done = True
         del stack
