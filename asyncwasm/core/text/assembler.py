@@ -100,7 +100,7 @@ def _parse(
     cursor: Cursor, start: int, identifier: str | None, implicit: list[Signature]
 ) -> tuple[Context, Fields, list[_Custom]]:
     context = Context(_annotations(cursor, start))
-    context.module_name = context.name_of(cursor, identifier)
+    context.module_name = context.name_of(cursor, identifier, "module")
     found = scan(cursor, context)
     end = cursor.pos
     customs = _customs(cursor, context, {field.start for field in found} | {end})
@@ -115,6 +115,9 @@ def _parse(
         if field.keyword not in ("type", "rec"):
             fields.parse(field)
     cursor.pos = end
+    types = context.types
+    if types.unchecked is not None and types.unchecked[0] >= len(types.signatures):
+        raise cursor.error(f"unknown type {types.unchecked[0]}", types.unchecked[1])
     for left in context.annotations.values():
         if left[0].name == BRANCH_HINT:
             raise annotation_error(cursor, left[0], "not in a function")

@@ -48,7 +48,7 @@ class Space:
             if identifier in self.indices:
                 raise cursor.error(f"duplicate {self.kind} `{shorten(identifier)}`", at)
             self.indices[identifier] = index
-        name = context.name_of(cursor, identifier)
+        name = context.name_of(cursor, identifier, self.kind)
         if name is not None:
             self.names[index] = name
         return index
@@ -73,7 +73,16 @@ class Space:
 class TypeTable:
     """The types of a module, explicit ones first, then those added for inline type uses."""
 
-    __slots__ = ("fields", "forward", "groups", "implicit", "signatures", "singles", "space")
+    __slots__ = (
+        "fields",
+        "forward",
+        "groups",
+        "implicit",
+        "signatures",
+        "singles",
+        "space",
+        "unchecked",
+    )
 
     def __init__(self) -> None:
         self.space: Final = Space("type")
@@ -84,8 +93,10 @@ class TypeTable:
         # The smallest index of each signature that is a final type and a group by itself.
         self.singles: dict[Signature, int] = {}
         self.implicit: list[Signature] = []
-        # The greatest type index used where its signature was not known (yet).
+        # The greatest type index used where its signature was not known (yet), and the first
+        # such use beside an inline signature: index and token.
         self.forward = -1
+        self.unchecked: tuple[int, int] | None = None
 
     def signature(self, index: int) -> Signature | None:
         """The signature of type `index`, or None if it has none that is known."""
@@ -160,13 +171,13 @@ class Context:
                 return annotation
         return None
 
-    def name_of(self, cursor: Cursor, identifier: str | None) -> str | None:
+    def name_of(self, cursor: Cursor, identifier: str | None, kind: str) -> str | None:
         """The name of what `identifier` was just read for: its own, or an annotation's."""
         annotation = self.annotation(cursor.pos, "name")
         if annotation is None:
             return None if identifier is None else identifier[1:]
         if self.annotation(cursor.pos, "name") is not None:
-            raise annotation_error(cursor, annotation, "multiple names")
+            raise annotation_error(cursor, annotation, f"multiple {kind} names")
         if len(annotation.items) != 1 or annotation.items[0][:1] != '"':
             raise annotation_error(cursor, annotation, "string expected")
         return annotation_string(cursor, annotation, annotation.items[0])

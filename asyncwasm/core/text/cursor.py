@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from asyncwasm.core.isa.table import BY_NAME
@@ -26,6 +27,8 @@ _WORDS: Final = frozenset(
     assert_exception either nan:canonical nan:arithmetic thread wait
     """.split()
 )
+# Words of the grammar that stand for many.
+_LITERAL: Final = re.compile(r"(offset=|align=|nan:0x)[0-9a-fA-F]")
 KEYWORDS: Final = (frozenset(BY_NAME) - PSEUDO_NAMES) | _WORDS
 
 
@@ -49,10 +52,9 @@ class Cursor:
         token = self.tokens[at]
         if not token:
             return self.error("unexpected end of text", at)
-        known = token[0] not in "abcdefghijklmnopqrstuvwxyz" or token in KEYWORDS
-        if known or token.startswith(("offset=", "align=", "nan:0x")):
-            return self.error(f"unexpected token `{shorten(token)}`", at)
-        return self.error(f"unknown operator `{shorten(token)}`", at)
+        known = not "a" <= token[0] <= "z" or token in KEYWORDS or _LITERAL.match(token)
+        kind = "unexpected token" if known else "unknown operator"
+        return self.error(f"{kind} `{shorten(token)}`", at)
 
     def at(self, keyword: str) -> bool:
         """Whether `(` and this keyword come next."""

@@ -350,20 +350,30 @@ class Fields:
             found.append(constant_item(self.cursor, self.context, "item"))
         return found
 
+    def _owner(self, kind: str) -> int | None:
+        """The table or memory of a segment, if it is given."""
+        cursor, space = self.cursor, self.context.spaces[kind]
+        if cursor.open(kind):
+            index = space.index(cursor)
+            cursor.close()
+            return index
+        # An old form gives its number alone.
+        if cursor.is_number() and cursor.tokens[cursor.pos + 1] == "(":
+            return space.index(cursor)
+        return None
+
     def _elem(self, index: int) -> None:
         cursor, context = self.cursor, self.context
-        table: int | None = None
-        offset = b""
-        declared = cursor.take("declare")
-        active = not declared and cursor.tokens[cursor.pos] == "(" and not cursor.at("ref")
-        if active:
-            if cursor.open("table"):
-                table = context.table.index(cursor)
-                cursor.close()
-            offset = constant_item(cursor, context, "offset")
+        named = cursor.at("table")
+        table = self._owner("table")
+        declared = table is None and cursor.take("declare")
+        active = table is not None or (
+            not declared and cursor.tokens[cursor.pos] == "(" and not cursor.at("ref")
+        )
+        offset = constant_item(cursor, context, "offset") if active else b""
         ty: bytes | None = None
-        # `func` may be left out where no table is named either.
-        if cursor.take("func") or (active and table is None and self._at_functions()):
+        # `func` may be left out where no table is named.
+        if cursor.take("func") or (active and not named and self._at_functions()):
             items = self._functions()
         else:
             ty = reference_type(cursor, context)
@@ -377,13 +387,10 @@ class Fields:
 
     def _data(self, index: int) -> None:
         cursor, context = self.cursor, self.context
-        memory: int | None = None
+        memory = self._owner("memory")
         offset = b""
-        if cursor.tokens[cursor.pos] == "(":
-            memory = 0
-            if cursor.open("memory"):
-                memory = context.memory.index(cursor)
-                cursor.close()
+        if memory is not None or cursor.tokens[cursor.pos] == "(":
+            memory = memory or 0
             offset = constant_item(cursor, context, "offset")
         self.datas.append(encode_data(memory, offset, cursor.strings()))
 

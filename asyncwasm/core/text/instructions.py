@@ -190,7 +190,7 @@ class Expressions(Scope):
         """What a block has before its instructions: the code, the label and its name."""
         cursor = self.cursor
         identifier = cursor.identifier()
-        name = self.context.name_of(cursor, identifier)
+        name = self.context.name_of(cursor, identifier, "label")
         code = _BLOCKS[keyword] + block_type(cursor, self.context)
         if keyword == "try_table":
             code += self._catches()

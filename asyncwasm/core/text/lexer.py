@@ -156,7 +156,6 @@ class Source:
                         string_bytes(token)
                 elif token[:2] == "(@":
                     annotated = True
-                    _annotation_name(token)
                 elif token[:2] == '$"' and _ONE_STRING.fullmatch(token, 1):
                     renamed[token] = "$" + _name(token[1:])
                     if renamed[token] == "$":
@@ -205,14 +204,16 @@ class Source:
                 elif inner == ")":
                     depth -= 1
                 elif not inner:
-                    faults.append((start, "unclosed annotation"))
+                    if not faults:  # else it is for a reason already known
+                        faults.append((start, "unclosed annotation"))
                     break
             else:
                 at += 1
             try:
                 name = _annotation_name(token)
-            except ValueError:
-                continue  # already among the faults
+            except ValueError as error:
+                faults.append((start, str(error)))
+                continue
             if is_known_annotation(name):
                 found = Annotation(name, tokens[start + 1 : at - 1], start)
                 self.annotations.setdefault(len(kept), []).append(found)

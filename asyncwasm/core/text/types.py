@@ -100,7 +100,10 @@ def signature(cursor: Cursor, context: Context, params: Space | None = None) -> 
             more = value_types(cursor, context)
             params.count += len(more)
             found += more
-    return Signature(tuple(found), results(cursor, context))
+    inline = Signature(tuple(found), results(cursor, context))
+    if cursor.at("param"):
+        raise cursor.unexpected(cursor.pos + 1)
+    return inline
 
 
 def type_index(cursor: Cursor, context: Context) -> int | None:
@@ -135,9 +138,11 @@ def check_inline(cursor: Cursor, context: Context, index: int, inline: Signature
     """Refuse an inline signature that differs from the explicit type beside it."""
     if inline == ((), ()):
         return
-    known = context.types.signature(index)
-    explicit = index < len(context.types.signatures)
-    if known != inline and (known is not None or explicit):
+    types = context.types
+    known = types.signature(index)
+    if index >= len(types.signatures):
+        types.unchecked = types.unchecked or (index, at)
+    elif known != inline:
         raise cursor.error("inline function type does not match explicit type", at)
 
 
