@@ -58,14 +58,16 @@ class Module:
     """
 
     def __init__(self, engine: Engine, wasm: Source) -> None:
-        data = to_binary(wasm)
-        features = engine.config.features
-        info = decode_module(data, features)
-        validate_module(info, features, bodies=not engine.config.lazy_validation)
-        self._setup(engine, info, validated=not engine.config.lazy_validation)
+        self._load(engine, to_binary(wasm))
 
     _engine: Engine
     info: ModuleInfo
+
+    def _load(self, engine: Engine, data: bytes) -> None:
+        features, lazy = engine.config.features, engine.config.lazy_validation
+        info = decode_module(data, features)
+        validate_module(info, features, lazy=lazy)
+        self._setup(engine, info, validated=not lazy)
 
     def _setup(self, engine: Engine, info: ModuleInfo, *, validated: bool) -> None:
         self._engine = engine
@@ -84,11 +86,7 @@ class Module:
     def from_binary(cls, engine: Engine, wasm: bytes) -> Module:
         """A module from bytes that are never taken for text."""
         self = object.__new__(cls)
-        features = engine.config.features
-        info = decode_module(bytes(wasm), features)
-        lazy = engine.config.lazy_validation
-        validate_module(info, features, bodies=not lazy)
-        self._setup(engine, info, validated=not lazy)
+        self._load(engine, bytes(wasm))
         return self
 
     @staticmethod
@@ -205,7 +203,7 @@ class Module:
         features = engine.config.features
         wasm = serialized.unpack(data, frozenset(f.value for f in features))
         info = decode_module(wasm, features)
-        validate_module(info, features, bodies=False)
+        validate_module(info, features, lazy=True)
         self = object.__new__(cls)
         self._setup(engine, info, validated=True)
         return self
