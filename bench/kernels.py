@@ -22,9 +22,9 @@ DIRECTORY = Path(__file__).parent / "kernels"
 class Kernel:
     """One kernel, with sizes for engines of two speeds.
 
-    `n` keeps an interpreter busy for between a tenth of a second and a second; `n_native` does the same
-    for machine code.  `work` is the amount of work in units that do not depend on the engine, so that times at
-    different sizes compare.  `pywasm` is False where pywasm lacks a feature it needs.
+    `n` is a size for interpreters, `n_native` one for machine code.  `work` is the amount of
+    work in units that do not depend on the engine, so that times at different sizes compare.
+    `pywasm` is False where pywasm lacks a feature that the kernel needs.
     """
 
     name: str
