@@ -37,6 +37,7 @@ BOTTOM: Final = Bottom(True)
 BOTTOM_REF: Final = Bottom(False)
 
 Operand = ValType | Bottom
+_MOST_KNOWN: Final = 10_000
 
 
 @final
@@ -73,10 +74,10 @@ class Body:
     """The state of one expression.
 
     `code` are its bytes and `pos` the start of the instruction that is looked at; both count
-    from the beginning of the body.  `locals` are the types of the locals, `readable` the same
-    with None for a local that is not initialised, and `inits` the locals initialised since
-    then, in order.  `constant` says that only constant instructions are allowed; the functions
-    that they name go to `refs`.
+    from the beginning of the body.  `locals` are the types of the locals, with None for one
+    that is not initialised; `late` are the types of those that were not at the beginning, and
+    `inits` which of them have been since, in order.  `constant` says that only constant
+    instructions are allowed; the functions that they name go to `refs`.
     """
 
     __slots__ = (
@@ -84,10 +85,10 @@ class Body:
         "constant",
         "frames",
         "inits",
+        "late",
         "locals",
         "module",
         "pos",
-        "readable",
         "refs",
         "vals",
     )
@@ -97,8 +98,8 @@ class Body:
         module: ModuleContext,
         code: bytes,
         results: tuple[ValType, ...],
-        locals: Sequence[ValType] = (),
-        readable: Sequence[ValType | None] = (),
+        locals: list[ValType | None],
+        late: dict[int, ValType],
         *,
         constant: bool = False,
     ) -> None:
@@ -106,7 +107,7 @@ class Body:
         self.code: Final = code
         self.pos = 0
         self.locals: Final = locals
-        self.readable: Final = list(readable)
+        self.late: Final = late
         self.inits: Final[list[int]] = []
         self.constant: Final = constant
         self.refs: Final[set[int]] = set()
@@ -142,12 +143,34 @@ class Body:
         if tuple(vals[-count:]) == expected:
             del vals[-count:]
             return
+        if self._match(vals[-count:], expected):
+            del vals[-count:]
+            return
         for ty in reversed(expected):
             top = vals[-1]
             if isinstance(top, Frame) and top.unreachable:
                 # Whatever else is asked for, there is nothing but made up operands.
                 return
             self.expect(ty)
+
+    def _match(self, found: Sequence[Operand | Frame], expected: Sequence[ValType]) -> bool:
+        """Whether operands are all there and of types that match.
+
+        A call of two bytes may take a thousand operands, so what matched before is remembered.
+        """
+        if len(found) < len(expected):
+            return False
+        known = self.module.matches
+        for pair in zip(found, expected, strict=True):
+            operand, wanted = pair
+            if operand is wanted or pair in known:
+                continue
+            if isinstance(operand, Frame) or not operand.matches(wanted):
+                return False
+            if len(known) > _MOST_KNOWN:
+                known.clear()
+            known.add(pair)
+        return True
 
     def pop_ref(self) -> RefType | Bottom:
         """Take a reference."""
@@ -209,17 +232,18 @@ class Body:
     # Locals
 
     def local(self, index: int) -> ValType:
+        """The type of a local, initialised or not."""
         if index >= len(self.locals):
             raise ValidationError(f"unknown local {index}")
-        return self.locals[index]
+        return self.locals[index] or self.late[index]
 
     def initialise(self, index: int) -> None:
         """Note that a local has been set."""
-        if self.readable[index] is None:
-            self.readable[index] = self.locals[index]
+        if self.locals[index] is None:
+            self.locals[index] = self.late[index]
             self.inits.append(index)
 
     def _forget_locals(self, frame: Frame) -> None:
         for index in self.inits[frame.inits :]:
-            self.readable[index] = None
+            self.locals[index] = None
         del self.inits[frame.inits :]

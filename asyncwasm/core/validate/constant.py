@@ -25,7 +25,7 @@ def validate_constant(module: ModuleContext, span: Span, expected: ValType) -> s
     data = module.info.data
     if expected is I32 and _I32_CONST.fullmatch(data, span.start, span.end):
         return set()
-    body = Body(module, data[span.start : span.end], (expected,), constant=True)
+    body = Body(module, data[span.start : span.end], (expected,), [], {}, constant=True)
     pos = 0
     try:
         while body.frames:

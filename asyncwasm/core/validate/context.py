@@ -39,6 +39,7 @@ class ModuleContext:
         "features",
         "globals_visible",
         "info",
+        "matches",
         "signatures",
         "types",
     )
@@ -48,6 +49,8 @@ class ModuleContext:
         self.features: Final = features
         self.types: Final = info.types
         self.globals_visible = len(info.globals)
+        # Pairs of an operand's type and one that it matches, as far as they were asked for.
+        self.matches: Final[set[tuple[object, ValType]]] = set()
         self.signatures: Final[dict[int, Signature]] = {}
         self._fields: Final[dict[int, tuple[ValType, ...]]] = {}
         self._defaults: Final[dict[int, bool]] = {}

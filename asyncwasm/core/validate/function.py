@@ -44,8 +44,8 @@ def validate_body(module: ModuleContext, index: int) -> None:
     code = info.data[span.start : span.end]
     pos = 0
     try:
-        locals, readable, pos = _read_locals(module, code, ty.params)
-        body = Body(module, code, ty.results, locals, readable)
+        locals, late, pos = _read_locals(module, code, ty.params)
+        body = Body(module, code, ty.results, locals, late)
         body.pos = start = pos
         try:
             _run(body)
@@ -62,8 +62,8 @@ def validate_body(module: ModuleContext, index: int) -> None:
 
 def _read_locals(
     module: ModuleContext, code: bytes, params: tuple[ValType, ...]
-) -> tuple[list[ValType], list[ValType | None], int]:
-    """The types of all locals; the same with None for those not initialised; where code begins."""
+) -> tuple[list[ValType | None], dict[int, ValType], int]:
+    """`Body.locals` and `Body.late`, and where the code begins."""
     groups: list[tuple[int, ValType]] = []
     total = 0
     count, pos = read_u32(code, 0)
@@ -77,12 +77,15 @@ def _read_locals(
     if total >= 1 << 32:
         raise MalformedError("too many locals")
     check_limit(len(params) + total, MAX_LOCALS, "locals of a function")
-    locals = list(params)
-    readable: list[ValType | None] = [*params]
+    locals: list[ValType | None] = [*params]
+    late: dict[int, ValType] = {}
     for size, ty in groups:
-        locals += [ty] * size
-        readable += [ty if ty.is_defaultable else None] * size
-    return locals, readable, pos
+        if ty.is_defaultable:
+            locals += [ty] * size
+        else:
+            late.update(dict.fromkeys(range(len(locals), len(locals) + size), ty))
+            locals += [None] * size
+    return locals, late, pos
 
 
 # What the loop does with an opcode.  Written as numbers in the loop itself: a constant costs
@@ -162,7 +165,7 @@ def _run(body: Body) -> None:
     code = body.code
     vals = body.vals
     frames = body.frames
-    readable = body.readable
+    locals = body.locals
     inits = body.inits
     push = vals.append
     pos = body.pos
@@ -173,7 +176,7 @@ def _run(body: Body) -> None:
                 if op == 0x20:  # local.get
                     index = code[pos + 1]
                     if index < 0x80:
-                        ty = readable[index]
+                        ty = locals[index]
                         if ty is not None:
                             push(ty)
                             pos += 2
@@ -181,7 +184,7 @@ def _run(body: Body) -> None:
                     else:
                         high = code[pos + 2]
                         if high < 0x80:
-                            ty = readable[index + (high << 7) - 0x80]
+                            ty = locals[index + (high << 7) - 0x80]
                             if ty is not None:
                                 push(ty)
                                 pos += 3
@@ -265,25 +268,25 @@ def _run(body: Body) -> None:
                 elif op == 0x21:  # local.set
                     index = code[pos + 1]
                     if index < 0x80:
-                        if vals[-1] is readable[index]:
+                        if vals[-1] is locals[index]:
                             del vals[-1]
                             pos += 2
                             continue
                     else:
                         high = code[pos + 2]
-                        if high < 0x80 and vals[-1] is readable[index + (high << 7) - 0x80]:
+                        if high < 0x80 and vals[-1] is locals[index + (high << 7) - 0x80]:
                             del vals[-1]
                             pos += 3
                             continue
                 elif op == 0x22:  # local.tee
                     index = code[pos + 1]
                     if index < 0x80:
-                        if vals[-1] is readable[index]:
+                        if vals[-1] is locals[index]:
                             pos += 2
                             continue
                     else:
                         high = code[pos + 2]
-                        if high < 0x80 and vals[-1] is readable[index + (high << 7) - 0x80]:
+                        if high < 0x80 and vals[-1] is locals[index + (high << 7) - 0x80]:
                             pos += 3
                             continue
                 elif op == 0x0D:  # br_if

@@ -42,7 +42,7 @@ def select_typed(body: Body, types: tuple[ValType, ...]) -> None:
 
 def local_get(body: Body, index: int) -> None:
     ty = body.local(index)
-    if body.readable[index] is None:
+    if body.locals[index] is None:
         raise ValidationError(f"uninitialized local {index}")
     body.push(ty)
 
