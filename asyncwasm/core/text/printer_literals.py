@@ -9,8 +9,9 @@ import re
 import struct
 from typing import Final
 
+_QUOTED: Final = {'"': '\\"', "\\": "\\\\"}
 _BYTES: Final = [
-    chr(b) if 0x20 <= b < 0x7F and b not in b'"\\' else f"\\{b:02x}" for b in range(256)
+    _QUOTED.get(chr(b), chr(b)) if 0x20 <= b < 0x7F else f"\\{b:02x}" for b in range(256)
 ]
 _PLAIN_ID: Final = re.compile(r"[0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]+")
 
@@ -22,11 +23,11 @@ def bytes_literal(content: bytes | memoryview) -> str:
 
 def name_literal(name: str) -> str:
     """A name as a string literal: printable characters as they are, the rest escaped."""
-    return '"' + "".join([c if _plain(c) else f"\\u{{{ord(c):x}}}" for c in name]) + '"'
+    return '"' + "".join(map(_escape, name)) + '"'
 
 
-def _plain(char: str) -> bool:
-    return char.isprintable() and char not in '"\\'
+def _escape(char: str) -> str:
+    return _QUOTED.get(char, char) if char.isprintable() else f"\\u{{{ord(char):x}}}"
 
 
 def identifier(name: str) -> str:

@@ -171,16 +171,18 @@ def read_types(reader: TypeReader, signatures: dict[int, Signature]) -> list[str
     lines: list[str] = []
     index = 0
     for _ in range(reader.u32()):
-        if reader.data[reader.pos] != _REC:
-            lines.append(_type(reader, index, signatures))
-            index += 1
-            continue
-        reader.pos += 1
-        lines.append("(rec")
-        for _ in range(reader.u32()):
-            lines.append(f"  {_type(reader, index, signatures)}")
-            index += 1
-        lines[-1] += ")"
+        size = 1
+        if reader.data[reader.pos] == _REC:
+            reader.pos += 1
+            size = reader.u32()
+        group = [_type(reader, index + i, signatures) for i in range(size)]
+        index += size
+        if size == 1:
+            # The same type as outside of a group, where text has it.
+            lines += group
+        else:
+            lines += ["(rec", *(f"  {line}" for line in group)]
+            lines[-1] += ")"
     return lines
 
 
