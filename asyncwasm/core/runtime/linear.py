@@ -48,28 +48,34 @@ def reserve(minimum: int, wanted: int) -> tuple[mmap.mmap, int]:
 
     Raises `ResourceLimitError` if not even that can be had.
     """
+    mapping = _try_to_map(wanted)
+    if mapping is None:
+        # Dropped memories may be waiting, in cycles, to give their space back.
+        gc.collect()
+        mapping = _try_to_map(wanted)
     size = wanted
-    collected = False
-    while True:
-        try:
-            # An empty mapping does not exist.
-            mapping = mmap.mmap(-1, size or 1, **_FLAGS)
-            break
-        except (OSError, OverflowError, ValueError) as error:
-            if not collected:
-                # Dropped memories may be waiting, in cycles, to give their space back.
-                gc.collect()
-                collected = True
-            elif size == minimum:
-                raise ResourceLimitError(
-                    f"failed to allocate a memory of {minimum} bytes: {error}"
-                ) from error
-            else:
-                size = max(minimum, size // 2)
+    while mapping is None and size > minimum:
+        size = max(minimum, size // 2)
+        mapping = _try_to_map(size)
+    if minimum < size < wanted:
+        # Space is scarce, and this is about all of it: leave most to whoever comes next.
+        mapping = None
+        size = max(minimum, size // 8)
+        mapping = _try_to_map(size)
+    if mapping is None:
+        raise ResourceLimitError(f"failed to allocate a memory of {minimum} bytes")
     if minimum < _HUGE_PAGE and hasattr(mmap, "MADV_NOHUGEPAGE"):
         with suppress(OSError):  # a kernel without huge pages
             mapping.madvise(mmap.MADV_NOHUGEPAGE)
     return mapping, size
+
+
+def _try_to_map(size: int) -> mmap.mmap | None:
+    try:
+        # An empty mapping does not exist.
+        return mmap.mmap(-1, size or 1, **_FLAGS)
+    except (OSError, OverflowError, ValueError):
+        return None
 
 
 def check_type(ty: MemoryType) -> None:
