@@ -1,0 +1,111 @@
+"""`asyncwasm inspect`: what a module imports, exports and uses."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from asyncwasm.core.binary.names import read_names
+from asyncwasm.core.module import ExternKind, ModuleInfo
+from asyncwasm.core.text import assemble
+from asyncwasm.core.text.printer_literals import name_literal
+from asyncwasm.core.types import ExternFunc
+
+from ._failure import blame
+from ._features import features_used
+from ._files import display_name, read_bytes
+
+
+def make_parser(prog: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description="Show what a module imports and exports, how much it defines, and which "
+        "proposals it needs to be valid.",
+    )
+    parser.add_argument("file", metavar="FILE", help="a module; - for standard input")
+    parser.add_argument("--json", action="store_true", help="write one JSON object")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    data = read_bytes(args.file)
+    with blame(display_name(args.file)):
+        binary = data if data[:1] == b"\0" or not data else assemble(data)
+        info, features = features_used(binary)
+    report = {"file": display_name(args.file), "bytes": len(binary), **_describe(info)}
+    report["features"] = [feature.value for feature in features]
+    if args.json:
+        print(json.dumps(report, indent=2, ensure_ascii=False))
+    else:
+        _show(report)
+    return 0
+
+
+def _describe(info: ModuleInfo) -> dict[str, Any]:
+    defined = {
+        "types": len(info.types),
+        "funcs": len(info.bodies),
+        "tables": len(info.tables) - info.imported_tables,
+        "memories": len(info.memories) - info.imported_memories,
+        "globals": len(info.global_inits),
+        "tags": len(info.tags) - info.imported_tags,
+        "elem_segments": len(info.elems),
+        "data_segments": len(info.datas),
+    }
+    return {
+        "name": read_names(info).module,
+        "imports": [
+            {"module": i.module, "name": i.name, "type": str(i.type)} for i in info.imports
+        ],
+        "exports": [
+            {"name": e.name, "type": _export_type(info, e.kind, e.index)}
+            for e in info.exports.values()
+        ],
+        "start": info.start,
+        "defined": defined,
+        "custom_sections": [
+            {"name": c.name, "bytes": c.content.end - c.content.start} for c in info.customs
+        ],
+    }
+
+
+def _export_type(info: ModuleInfo, kind: ExternKind, index: int) -> str:
+    match kind:
+        case ExternKind.FUNC:
+            return str(ExternFunc(info.funcs[index]))
+        case ExternKind.TABLE:
+            return str(info.tables[index])
+        case ExternKind.MEMORY:
+            return str(info.memories[index])
+        case ExternKind.GLOBAL:
+            return str(info.globals[index])
+        case ExternKind.TAG:
+            return str(info.tags[index])
+
+
+def _show(report: dict[str, Any]) -> None:
+    # Names are quoted: what a module calls things must not control the terminal.
+    name = f", module {name_literal(report['name'])}" if report["name"] else ""
+    print(f"{report['file']}: {report['bytes']} bytes{name}")
+    _section(
+        "imports",
+        [
+            f"{name_literal(i['module'])} {name_literal(i['name'])}: {i['type']}"
+            for i in report["imports"]
+        ],
+    )
+    _section("exports", [f"{name_literal(e['name'])}: {e['type']}" for e in report["exports"]])
+    if report["start"] is not None:
+        _section("start", [f"function {report['start']}"])
+    _section("defines", [f"{n} {what}" for what, n in report["defined"].items() if n])
+    _section(
+        "custom sections",
+        [f"{name_literal(c['name'])}: {c['bytes']} bytes" for c in report["custom_sections"]],
+    )
+    _section("features", report["features"])
+
+
+def _section(title: str, lines: list[str]) -> None:
+    if lines:
+        print(f"{title}:", *lines, sep="\n  ")
