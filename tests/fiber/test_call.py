@@ -59,7 +59,7 @@ async def test_futures_and_tasks_can_be_awaited(anyio_backend_name):
 async def test_awaiting_something_else_raises_in_the_fiber():
     def body() -> str:
         with pytest.raises(TypeError, match="can't be used in 'await' expression"):
-            await_(42)  # type: ignore[arg-type]
+            await_(42)
         return "went on"
 
     assert await on_fiber(body) == "went on"
@@ -240,7 +240,7 @@ async def test_maybe_await():
 
     def body() -> None:
         assert maybe_await(echo(1)) == 1
-        assert maybe_await(generator_based()) == "generator"  # type: ignore[arg-type]
+        assert maybe_await(generator_based()) == "generator"
         assert maybe_await(2) == 2
         assert maybe_await(None) is None
         plain = generator()
