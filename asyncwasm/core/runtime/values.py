@@ -99,12 +99,10 @@ def _integer_from_raw(ty: NumType) -> Converter:
 def _to_f64(store: Store[Any], value: Any) -> float:
     if type(value) is float:
         return value
-    if isinstance(value, (bool, str, bytes, bytearray)):
+    # `float` would also read numbers from text and buffers.
+    if isinstance(value, bool) or not (hasattr(value, "__float__") or hasattr(value, "__index__")):
         raise _mismatch(NumType.F64, value)
-    try:
-        return float(value)
-    except TypeError:
-        raise _mismatch(NumType.F64, value) from None
+    return float(value)
 
 
 def _to_f32(store: Store[Any], value: Any) -> float:

@@ -90,6 +90,7 @@ def test_integers_of_other_classes(store):
         (F32, True, "bool"),
         (F32, "1.0", "str"),
         (F64, b"1", "bytes"),
+        (F64, memoryview(b"1"), "memoryview"),
         (F64, None, "NoneType"),
         (V128, 5, "int"),
         (V128, "0123456789abcdef", "str"),
