@@ -332,4 +332,4 @@ def test_every_prefix_of_a_module_is_refused_or_decoded():
             decode_module(data[:size], ALL)
             decoded.append(size)
     # The preamble alone, with the types, and all of it.
-    assert decoded == [8, 16, len(data)]
+    assert decoded == [8, 15, len(data)]
