@@ -1,0 +1,327 @@
+"""Lowerings of the instructions on structs and arrays.
+
+`None` has no `fields` and no `elements`, and lists check their bounds, so that most accesses
+trap without any check in the source.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Final
+
+from asyncwasm.core.isa.numeric import f32_from_bits
+from asyncwasm.core.runtime.gc import MAX_ARRAY_LENGTH, ArrayRef, StructRef, default_raw, new_array
+from asyncwasm.core.types import (
+    F32,
+    F64,
+    I32,
+    I64,
+    V128,
+    ArrayType,
+    FieldType,
+    PackedType,
+    StorageType,
+    StructType,
+)
+from asyncwasm.errors import Trap, TrapCode
+
+from .body import Body
+from .expr import READS, TRAPS, Expr
+from .lower_table import assign
+from .registry import Instr, lowering
+
+# Sizes and `struct` letters of what data segments initialise; singles are read as bits.
+_FORMATS: Final[dict[StorageType, tuple[int, str]]] = {
+    PackedType.I8: (1, "B"),
+    PackedType.I16: (2, "H"),
+    I32: (4, "I"),
+    I64: (8, "Q"),
+    F32: (4, "I"),
+    F64: (8, "d"),
+    V128: (16, ""),
+}
+
+
+# Helpers of generated code ------------------------------------------------------------------
+
+
+def data_elements(
+    data: bytes | memoryview, storage: StorageType, start: int, count: int
+) -> list[Any]:
+    """`count` raw elements from byte `start` of a data segment."""
+    size, code = _FORMATS[storage]
+    end = start + size * count
+    if end > len(data):
+        raise Trap(TrapCode.MEMORY_OUT_OF_BOUNDS)
+    if storage is V128:
+        return [bytes(data[i : i + 16]) for i in range(start, end, 16)]
+    found = struct.unpack_from(f"<{count}{code}", data, start)
+    return list(map(f32_from_bits, found)) if storage is F32 else list(found)
+
+
+def segment_elements(elements: list[Any], start: int, count: int) -> list[Any]:
+    """`count` elements from element `start` of an element segment."""
+    if start + count > len(elements):
+        raise Trap(TrapCode.TABLE_OUT_OF_BOUNDS)
+    return elements[start : start + count]
+
+
+def _range(array: ArrayRef | None, start: int, count: int) -> list[Any]:
+    if array is None:
+        raise Trap(TrapCode.NULL_REFERENCE, "null array reference")
+    elements = array.elements
+    if start + count > len(elements):
+        raise Trap(TrapCode.ARRAY_OUT_OF_BOUNDS)
+    return elements
+
+
+def array_fill(array: ArrayRef | None, start: int, value: Any, count: int) -> None:
+    _range(array, start, count)[start : start + count] = [value] * count
+
+
+def array_copy(
+    target: ArrayRef | None, to: int, source: ArrayRef | None, start: int, count: int
+) -> None:
+    if target is None or source is None:
+        raise Trap(TrapCode.NULL_REFERENCE, "null array reference")
+    elements = _range(target, to, count)
+    elements[to : to + count] = _range(source, start, count)[start : start + count]
+
+
+def array_init_data(
+    array: ArrayRef | None,
+    to: int,
+    start: int,
+    count: int,
+    data: bytes | memoryview,
+    storage: StorageType,
+) -> None:
+    elements = _range(array, to, count)
+    elements[to : to + count] = data_elements(data, storage, start, count)
+
+
+def array_init_elem(
+    array: ArrayRef | None, to: int, start: int, count: int, source: list[Any]
+) -> None:
+    elements = _range(array, to, count)
+    elements[to : to + count] = segment_elements(source, start, count)
+
+
+# Types and values ---------------------------------------------------------------------------
+
+
+def _fields(body: Body, type_index: int) -> tuple[FieldType, ...]:
+    comp = body.types[type_index].comp
+    assert isinstance(comp, StructType)
+    return comp.fields
+
+
+def _element(body: Body, type_index: int) -> StorageType:
+    comp = body.types[type_index].comp
+    assert isinstance(comp, ArrayType)
+    return comp.field.storage
+
+
+def _packed(body: Body, value: Expr, storage: StorageType) -> Expr:
+    """`value`, popped before canonicalisation, as a field holds it."""
+    if isinstance(storage, PackedType):
+        mask = (1 << storage.bits) - 1
+        if not 0 <= value.lo <= value.hi <= mask:
+            return body.op(f"{{0}} & {mask}", value, bits=32, lo=0, hi=mask)
+    return value
+
+
+def _pop_stored(body: Body, storage: StorageType) -> Expr:
+    """Pop a value for a field."""
+    if isinstance(storage, PackedType):
+        return _packed(body, body.pop_modular(), storage)
+    return body.pop()
+
+
+def _pop_all_stored(body: Body, storages: list[StorageType]) -> list[Expr]:
+    """Pop values for fields; the first is the lowest."""
+    values = [_pop_stored(body, storage) for storage in reversed(storages)]
+    values.reverse()
+    return values
+
+
+def _default(storage: StorageType) -> str:
+    return repr(default_raw(storage))
+
+
+def _width(storage: StorageType) -> int:
+    return 64 if storage is I64 else 32 if storage is I32 or isinstance(storage, PackedType) else 0
+
+
+def _push_read(
+    body: Body, template: str, operands: list[Expr], field: FieldType, instr: Instr
+) -> None:
+    """Push the field or element that `template` reads."""
+    storage = field.storage
+    effects = TRAPS | READS if field.mutable else TRAPS
+    facts: dict[str, int] = {"bits": _width(storage)}
+    if isinstance(storage, PackedType):
+        sign = 1 << storage.bits - 1
+        facts |= {"lo": 0, "hi": 2 * sign - 1}
+        if instr.row.name.endswith("_s"):
+            template = f"({template} ^ {sign}) - {sign}"
+            facts |= {"lo": -sign, "hi": sign - 1}
+    body.push_op(template, *operands, effects=effects, instr=instr, **facts)
+
+
+# Structs ------------------------------------------------------------------------------------
+
+
+def _push_struct(body: Body, type_index: int, values: list[Expr]) -> None:
+    name = body.names.named("StructRef", StructRef)
+    listed = ", ".join(f"{{{i}}}" for i in range(len(values)))
+    body.push_op(f"{name}({body.constant(body.types[type_index])}, [{listed}])", *values)
+
+
+@lowering("struct.new")
+def struct_new(body: Body, instr: Instr) -> None:
+    index = instr.immediates[0]
+    _push_struct(
+        body, index, _pop_all_stored(body, [field.storage for field in _fields(body, index)])
+    )
+
+
+@lowering("struct.new_default")
+def struct_new_default(body: Body, instr: Instr) -> None:
+    index = instr.immediates[0]
+    values = [Expr(_default(field.storage), simple=True) for field in _fields(body, index)]
+    _push_struct(body, index, values)
+
+
+@lowering("struct.get", "struct.get_s", "struct.get_u")
+def struct_get(body: Body, instr: Instr) -> None:
+    index, field = instr.immediates
+    ty = _fields(body, index)[field]
+    _push_read(body, f"{{0}}.fields[{field}]", [body.pop()], ty, instr)
+
+
+@lowering("struct.set")
+def struct_set(body: Body, instr: Instr) -> None:
+    index, field = instr.immediates
+    value = _pop_stored(body, _fields(body, index)[field].storage)
+    assign(body, f"{{0}}.fields[{field}] = {{1}}", body.pop(), value, instr=instr)
+
+
+# Arrays -------------------------------------------------------------------------------------
+
+
+def _array_text(body: Body, type_index: int, elements: str) -> str:
+    """A template for a new array, of the list that the template `elements` makes."""
+    name = body.names.named("ArrayRef", ArrayRef)
+    return f"{name}({body.constant(body.types[type_index])}, {elements})"
+
+
+def _push_filled_array(
+    body: Body, type_index: int, value: Expr, length: Expr, instr: Instr
+) -> None:
+    if length.hi <= MAX_ARRAY_LENGTH:
+        body.push_op(_array_text(body, type_index, "[{0}] * {1}"), value, length)
+    else:
+        type_name = body.constant(body.types[type_index])
+        call = f"{body.helper(new_array)}({type_name}, {{0}}, {{1}})"
+        body.push_op(call, value, length, effects=TRAPS, instr=instr)
+
+
+@lowering("array.new")
+def lower_array_new(body: Body, instr: Instr) -> None:
+    index = instr.immediates[0]
+    length = body.pop()
+    value = _pop_stored(body, _element(body, index))
+    _push_filled_array(body, index, value, length, instr)
+
+
+@lowering("array.new_default")
+def array_new_default(body: Body, instr: Instr) -> None:
+    index = instr.immediates[0]
+    value = Expr(_default(_element(body, index)), simple=True)
+    _push_filled_array(body, index, value, body.pop(), instr)
+
+
+@lowering("array.new_fixed")
+def array_new_fixed(body: Body, instr: Instr) -> None:
+    index, count = instr.immediates
+    values = _pop_all_stored(body, [_element(body, index)] * count)
+    listed = ", ".join(f"{{{i}}}" for i in range(count))
+    body.push_op(_array_text(body, index, f"[{listed}]"), *values)
+
+
+@lowering("array.new_data")
+def array_new_data(body: Body, instr: Instr) -> None:
+    index, data = instr.immediates
+    storage = body.constant(_element(body, index))
+    segment = f"{body.instance()}.datas[{data}]"
+    call = f"{body.helper(data_elements)}({segment}, {storage}, {{0}}, {{1}})"
+    text = _array_text(body, index, call)
+    body.push_op(text, *body.pops(2), effects=TRAPS | READS, instr=instr)
+
+
+@lowering("array.new_elem")
+def array_new_elem(body: Body, instr: Instr) -> None:
+    index, elem = instr.immediates
+    segment = f"{body.instance()}.elems[{elem}]"
+    call = f"{body.helper(segment_elements)}({segment}, {{0}}, {{1}})"
+    text = _array_text(body, index, call)
+    body.push_op(text, *body.pops(2), effects=TRAPS | READS, instr=instr)
+
+
+@lowering("array.get", "array.get_s", "array.get_u")
+def array_get(body: Body, instr: Instr) -> None:
+    comp = body.types[instr.immediates[0]].comp
+    assert isinstance(comp, ArrayType)
+    _push_read(body, "{0}.elements[{1}]", body.pops(2), comp.field, instr)
+
+
+@lowering("array.set")
+def array_set(body: Body, instr: Instr) -> None:
+    value = _pop_stored(body, _element(body, instr.immediates[0]))
+    array, index = body.pops(2)
+    assign(body, "{0}.elements[{1}] = {2}", array, index, value, instr=instr)
+
+
+@lowering("array.len")
+def array_len(body: Body, instr: Instr) -> None:
+    # The length of an array never changes.
+    body.push_op(
+        "len({0}.elements)",
+        body.pop(),
+        effects=TRAPS,
+        instr=instr,
+        bits=32,
+        lo=0,
+        hi=(1 << 32) - 1,
+    )
+
+
+@lowering("array.fill")
+def lower_array_fill(body: Body, instr: Instr) -> None:
+    count = body.pop()
+    value = _pop_stored(body, _element(body, instr.immediates[0]))
+    call = f"{body.helper(array_fill)}({{0}}, {{1}}, {{2}}, {{3}})"
+    body.effect(call, *body.pops(2), value, count, instr=instr)
+
+
+@lowering("array.copy")
+def lower_array_copy(body: Body, instr: Instr) -> None:
+    call = f"{body.helper(array_copy)}({{0}}, {{1}}, {{2}}, {{3}}, {{4}})"
+    body.effect(call, *body.pops(5), instr=instr)
+
+
+@lowering("array.init_data")
+def lower_array_init_data(body: Body, instr: Instr) -> None:
+    index, data = instr.immediates
+    storage = body.constant(_element(body, index))
+    segment = f"{body.instance()}.datas[{data}]"
+    call = f"{body.helper(array_init_data)}({{0}}, {{1}}, {{2}}, {{3}}, {segment}, {storage})"
+    body.effect(call, *body.pops(4), instr=instr)
+
+
+@lowering("array.init_elem")
+def lower_array_init_elem(body: Body, instr: Instr) -> None:
+    segment = f"{body.instance()}.elems[{instr.immediates[1]}]"
+    call = f"{body.helper(array_init_elem)}({{0}}, {{1}}, {{2}}, {{3}}, {segment})"
+    body.effect(call, *body.pops(4), instr=instr)
