@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, TypeVarTuple
 
-from ..errors import UsageError
+from ..errors import UsageError, WrongThreadError
 from ._switch import Stack, no_stack_error, suspending_stack, take_stack
 
 __all__ = ["Fiber", "current", "suspend"]
@@ -69,10 +68,14 @@ class Fiber:
         self._job = None
         stack = self._stack
         if stack is not None:
-            if stack.resumer is None:
-                stack.closing = True
-            with suppress(GeneratorExit):
+            stack.closing = stack.resumer is None
+            try:
                 self._enter(None, GeneratorExit())
+            except GeneratorExit:
+                pass
+            except WrongThreadError:
+                stack.closing = False
+                raise
 
     def __del__(self) -> None:
         stack = self._stack
