@@ -207,7 +207,7 @@ def _frames(store: Store[Any], trace: TracebackType | None) -> tuple[Frame, ...]
 
 
 def _frame(instance: Any, index: int, offset: int | None) -> Frame:
-    module = instance.module
+    module = instance.module(instance.store)
     body = module.info.bodies[index - module.info.imported_funcs]
     return Frame(
         module_name=module.name,

@@ -43,7 +43,7 @@ f32 = Annotated[float, F32]
 f64 = Annotated[float, F64]
 v128 = Annotated[bytes, V128]
 
-_PLAIN: Final[dict[object, ValType]] = {int: I32, bool: I32, float: F64, bytes: V128}
+_PLAIN: Final[dict[object, ValType]] = {int: I32, float: F64, bytes: V128}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,7 +175,7 @@ def from_signature(fn: Callable[..., Any], *, may_await: bool) -> HostFunction:
     """A host function whose type is read from its annotations.
 
     Parameters and results are annotated with `i32`, `i64`, `f32`, `f64`, `v128`, a `ValType`,
-    or a Python type: `int` and `bool` stand for i32, `float` for f64, `bytes` for v128, `Func`
+    or a Python type: `int` stands for i32, `float` for f64, `bytes` for v128, `Func`
     and `ExternRef` for the nullable references.  A tuple of these is several results.  A first
     parameter annotated `Caller`, or named `caller` without annotation, is given the caller.
 

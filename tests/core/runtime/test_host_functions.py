@@ -42,11 +42,11 @@ def store() -> Store:
 
 def test_types_are_read_from_annotations(store: Store):
     def everything(
-        a: i32, b: i64, c: f32, d: f64, e: v128, f: int, g: float, h: bool, i: bytes
+        a: i32, b: i64, c: f32, d: f64, e: v128, f: int, g: float, h: bytes
     ) -> tuple[i64, f32]: ...
 
     ty = Func.wrap(store, everything).ty(store)
-    assert ty.params == (I32, I64, F32, F64, V128, I32, F64, I32, V128)
+    assert ty.params == (I32, I64, F32, F64, V128, I32, F64, V128)
     assert ty.results == (I64, F32)
 
     def references(a: Func | None, b: ExternRef | None) -> None: ...
