@@ -20,10 +20,9 @@ from pathlib import Path
 
 from bench.engines import ENGINES, version
 from bench.kernels import KERNELS
+from bench.report import duration, table, write_between_markers
 
 ROOT = Path(__file__).parent.parent
-BEGIN = "<!-- begin: written by bench/compare.py -->"
-END = "<!-- end: written by bench/compare.py -->"
 BASE = "interpreter"
 
 Results = dict[str, dict[str, dict[str, float]]]
@@ -76,46 +75,32 @@ def ratios(results: Results, other: str) -> dict[str, float]:
     }
 
 
-def _times(ratio: float) -> str:
-    return f"{ratio:.0f} ×" if ratio >= 10 else f"{ratio:.2g} ×"
-
-
-def table(results: Results, engines: list[str]) -> str:
+def summary(results: Results, engines: list[str]) -> str:
     """The results as a Markdown table."""
     others = [e for e in engines if e != BASE]
     by_other = {other: ratios(results, other) for other in others}
-    heads = ["kernel", "portable engine"]
+    head = ["kernel", "portable engine"]
     for other in others:
-        slower = "faster than" if other == "pywasm" else "slower than"
-        heads.append(f"{slower} {other} {version(other)}")
-    lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
+        comparison = "times faster than" if other == "pywasm" else "times slower than"
+        head.append(f"{comparison} {other} {version(other)}")
+    rows = []
     for kernel, by_engine in results.items():
-        row = [f"`{kernel}`"]
         mine = by_engine.get(BASE)
-        row.append(f"{mine['best_s'] * 1e3:.2f} ms" if mine else "")
-        for other in others:
-            ratio = by_other[other].get(kernel)
-            shown = ratio if other == "pywasm" or ratio is None else 1 / ratio
-            row.append("" if shown is None else _times(shown))
-        lines.append("| " + " | ".join(row) + " |")
+        row = [f"`{kernel}`", duration(mine["best_s"] if mine else None)]
+        row += [_times(other, by_other[other].get(kernel)) for other in others]
+        rows.append(row)
     means = ["**geometric mean**", ""]
     for other in others:
         values = list(by_other[other].values())
-        if other != "pywasm":
-            values = [1 / v for v in values]
-        means.append(f"**{_times(geometric_mean(values))}**" if values else "")
-    lines.append("| " + " | ".join(means) + " |")
-    return "\n".join(lines)
+        means.append(f"**{_times(other, geometric_mean(values))}**" if values else "")
+    return table(head, [*rows, means])
 
 
-def write_between_markers(path: Path, text: str) -> None:
-    """Replace what stands between the markers in a Markdown file."""
-    page = path.read_text()
-    before, _, rest = page.partition(BEGIN)
-    _, found, after = rest.partition(END)
-    if not found:
-        raise SystemExit(f"{path}: no markers")
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+def _times(other: str, ratio: float | None) -> str:
+    if ratio is None:
+        return ""
+    shown = ratio if other == "pywasm" else 1 / ratio
+    return f"{shown:.0f}" if shown >= 10 else f"{shown:.2g}"
 
 
 def main() -> None:
@@ -130,7 +115,7 @@ def main() -> None:
     if unknown := set(engines) - set(ENGINES):
         parser.error(f"unknown engine: {', '.join(sorted(unknown))}")
     results = collect(engines, options.kernels.split(","), options.seconds)
-    shown = table(results, engines)
+    shown = summary(results, engines)
     print(shown)
     if options.json:
         about = {
@@ -140,7 +125,7 @@ def main() -> None:
         }
         options.json.write_text(json.dumps({"about": about, "results": results}, indent=2) + "\n")
     if options.markdown:
-        write_between_markers(options.markdown, shown)
+        write_between_markers(options.markdown, "bench/compare.py", shown)
 
 
 if __name__ == "__main__":
