@@ -9,7 +9,7 @@ bytes where they were as short as possible, as those of our assembler are.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from asyncwasm.core.binary.decoder import decode_module
 from asyncwasm.core.binary.names import NameSection, read_names
@@ -45,6 +45,8 @@ _SECTIONS: Final = {
     12: "datacount",
     13: "tag",
 }
+_START: Final = 8
+_DATA_COUNT: Final = 12
 _BYTES_PER_LINE: Final = 48
 
 
@@ -59,6 +61,19 @@ def print_module(data: bytes, *, names: bool = True) -> str:
     return _ModulePrinter(decode_module(data), names).text()
 
 
+class _Place(NamedTuple):
+    """Where custom sections are: in front of line `line`, and by a section.
+
+    `where` says which one.  A data count is only written where it is needed: without it, the
+    place is `without_count`.
+    """
+
+    line: int
+    where: str
+    without_count: str
+    customs: list[CustomSection]
+
+
 class _ModulePrinter:
     def __init__(self, info: ModuleInfo, use_names: bool) -> None:
         self._info = info
@@ -71,8 +86,6 @@ class _ModulePrinter:
         # How many items of each index space have been printed so far.
         self._counts = dict.fromkeys([*_SPACES.values(), "elem", "data"], 0)
         self._lines: list[str] = []
-        # The custom section that names come from: where it is printed unless they imply it.
-        self._name_section: tuple[int, list[str]] | None = None
 
     def text(self) -> str:
         customs: dict[int, list[CustomSection]] = {}
@@ -80,37 +93,55 @@ class _ModulePrinter:
             customs.setdefault(custom.before, []).append(custom)
         data = self._info.data
         reader = self._reader
-        self._customs(customs.get(0, []), "before first")
-        reader.pos = 8
+        places = [_Place(0, "before first", "before first", customs.get(0, []))]
+        place = other = "before first"
         seen = 0
+        reader.pos = 8
         while reader.pos < len(data):
             section = reader.byte()
-            size = reader.u32()
-            end = reader.pos + size
+            end = reader.u32() + reader.pos
             if section:
                 seen += 1
-                handler = _HANDLERS.get(section)
-                if handler is not None:
-                    handler(self)
-                self._customs(customs.get(seen, []), f"after {_SECTIONS[section]}")
+                start = reader.pos
+                if section == _DATA_COUNT:
+                    place = f"after {_SECTIONS[section]}"
+                elif section == _START or reader.u32():
+                    place = other = f"after {_SECTIONS[section]}"
+                    reader.pos = start
+                    _HANDLERS[section](self)
+                places.append(_Place(len(self._lines), place, other, customs.get(seen, [])))
             reader.pos = end
-        if self._name_section is not None and not self._is_implied():
-            at, lines = self._name_section
-            self._lines[at:at] = lines
-        return self._assembled()
-
-    def _assembled(self) -> str:
+        self._insert_customs(places)
         name = self._names.module
         head = f"(module{'' if name is None else f' {definition(name)}'}"
         if not self._lines:
             return f"{head})\n"
         return "\n".join([head, *(f"  {line}" for line in self._lines), ")\n"])
 
+    def _insert_customs(self, places: list[_Place]) -> None:
+        """Print the custom sections, the last first so that the places before stay right."""
+        implied = self._info.customs[-1] if self._info.customs and self._is_implied() else None
+        for place in reversed(places):
+            keeps_count = place.where != "after datacount" or self._code.uses_data
+            where = place.where if keeps_count else place.without_count
+            lines: list[str] = []
+            for custom in place.customs:
+                if custom is not implied:
+                    content = self._info.data[custom.content.start : custom.content.end]
+                    head = f"(@custom {name_literal(custom.name)} ({where})"
+                    lines += _with_strings(head, content)
+            self._lines[place.line : place.line] = lines
+
     def _is_implied(self) -> bool:
-        """Whether the names in the text make the assembler write the same name section."""
+        """Whether the names in the text make the assembler write the last custom section."""
         info, names, counts = self._info, self._section, self._counts
-        span = info.customs[-1].content
-        if span.end != len(info.data) or encode_names(names) != info.data[span.start : span.end]:
+        if [custom.name for custom in info.customs].count("name") != 1:
+            return False
+        last = info.customs[-1]
+        content = info.data[last.content.start : last.content.end]
+        if last.name != "name" or last.content.end != len(info.data):
+            return False
+        if encode_names(names) != content:
             return False
         # All of them must be in the text: none for something that does not exist.
         flat = (
@@ -131,15 +162,6 @@ class _ModulePrinter:
         return nested == self._names.inner_count and all(
             index < count for found, count in flat for index in found
         )
-
-    def _customs(self, customs: list[CustomSection], place: str) -> None:
-        for custom in customs:
-            content = self._info.data[custom.content.start : custom.content.end]
-            lines = _with_strings(f"(@custom {name_literal(custom.name)} ({place})", content)
-            if custom.name == "name" and self._name_section is None:
-                self._name_section = len(self._lines), lines
-            else:
-                self._lines += lines
 
     def _define(self, space: str) -> str:
         index = self._counts[space]
@@ -219,8 +241,8 @@ class _ModulePrinter:
             if flags & 1:
                 head += " declare" if flags & 2 else ""
             else:
-                if flags & 2:
-                    head += f" (table {self._names.use('table', reader.u32())})"
+                table = reader.u32() if flags & 2 else 0
+                head += f" (table {self._names.use('table', table)})" if table else ""
                 head += f" {self._expression('offset')}"
             if flags & 4:
                 head += f" {reader.val_type() if flags & 3 else 'funcref'}"
@@ -238,8 +260,8 @@ class _ModulePrinter:
             head = f"(data {self._define('data')}"
             flags = reader.u32()
             if flags != 1:
-                if flags:
-                    head += f" (memory {self._names.use('mem', reader.u32())})"
+                memory = reader.u32() if flags else 0
+                head += f" (memory {self._names.use('mem', memory)})" if memory else ""
                 head += f" {self._expression('offset')}"
             size = reader.u32()
             self._lines += _with_strings(head, reader.data[reader.pos : reader.pos + size])

@@ -34,6 +34,8 @@ class CodePrinter:
         self._reader = TypeReader(data, names)
         self._locals: Mapping[int, str] = {}
         self._local_count = 0
+        # Whether an instruction names a data segment, which takes a data count.
+        self.uses_data = False
         # The identifier of each label in scope, innermost last; the first is the body's own.
         self._labels: list[str | None] = []
 
@@ -51,11 +53,12 @@ class CodePrinter:
         first = len(signature.params) if signature else 0
         reader = self._reader
         reader.pos = span.start
-        types: list[str] = []
-        for _ in range(reader.u32()):
-            count = reader.u32()
-            check_limit(len(types) + count, MAX_LOCALS, "locals")
-            types += [reader.val_type()] * count
+        groups = [(reader.u32(), reader.val_type()) for _ in range(reader.u32())]
+        total = sum(count for count, _ in groups)
+        if total >= 1 << 32:
+            raise MalformedError("too many locals", offset=span.start)
+        check_limit(total, MAX_LOCALS, "locals")
+        types = [ty for count, ty in groups for _ in range(count)]
         self._local_count += len(types)
         check_limit(self._local_count, _MAX_LOCALS, "locals to print")
         declared = clauses(self._names, "local", types, scope.definitions, first)
@@ -152,6 +155,8 @@ class CodePrinter:
                 return [str(lane) for lane in value]
             case "zero":
                 return []
+            case "dataidx":
+                self.uses_data = True
         space = kind.removesuffix("idx")
         return [str(value) if space == kind else self._names.use(space, value)]
 
@@ -226,6 +231,7 @@ class CodePrinter:
 
     def _init(self, name: str) -> str:
         space = "mem" if name == "memory.init" else "table"
+        self.uses_data = self.uses_data or space == "mem"
         segment = self._read("u32")
         target = self._read("u32")
         where = "" if space == "mem" and not target else f" {self._names.use(space, target)}"
