@@ -1,0 +1,90 @@
+"""Where the official test suite is, how its scripts are run, and what of it fails."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asyncwasm import Engine
+from asyncwasm.testing import script_config
+
+_HERE = Path(__file__).parent
+ROOT = Path(
+    os.environ.get("ASYNCWASM_SPEC_TESTS", _HERE.parents[1].parent / "shared" / "spec-tests")
+)
+CORE = ROOT / "core"
+ABSENT = f"no official test suite in {ROOT} (see ASYNCWASM_SPEC_TESTS)"
+ENGINES = ["interpreter"]
+
+# Proposals that the scripts of a directory assume to be absent, because they are older.
+_ABSENT_IN = {
+    "proposals/threads": [
+        "wasm_reference_types",
+        "wasm_function_references",
+        "wasm_gc",
+        "wasm_exceptions",
+        "wasm_memory64",
+        "wasm_multi_memory",
+    ],
+}
+# Bigger scripts take more than a quarter of a second.
+_SMALL = 60_000
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What `known_failures.toml` says of a script: the lines that fail, and why."""
+
+    lines: tuple[int, ...]
+    reason: str
+
+
+def scripts() -> list[Path]:
+    """Every script of the core suite."""
+    return sorted(CORE.rglob("*.wast"))
+
+
+def name_of(script: Path) -> str:
+    """The path of a script inside the core suite."""
+    return script.relative_to(CORE).as_posix()
+
+
+def parameters() -> list[Any]:
+    """Scripts as parameters of a test, the bigger ones marked slow."""
+    if not scripts():
+        return [pytest.param(None, marks=pytest.mark.skip(reason=ABSENT), id="absent")]
+    return [
+        pytest.param(
+            script,
+            id=name_of(script),
+            marks=[pytest.mark.slow] if script.stat().st_size > _SMALL else [],
+        )
+        for script in scripts()
+    ]
+
+
+def engine_for(script: Path, strategy: Any, **options: Any) -> Engine:
+    """An engine with the features that a script is written for."""
+    directory = script.parent.relative_to(CORE).as_posix()
+    switches = dict.fromkeys(_ABSENT_IN.get(directory, []), False)
+    return Engine(script_config(strategy=strategy, **switches, **options))
+
+
+def known_failures() -> dict[str, Expectation]:
+    """The entries of `known_failures.toml`, by script."""
+    data = tomllib.loads((_HERE / "known_failures.toml").read_text())
+    return {
+        entry["file"]: Expectation(tuple(entry["lines"]), entry["reason"])
+        for entry in data.get("failure", [])
+    }
+
+
+def unsupported() -> dict[str, str]:
+    """The directories of the suite that nothing is expected of, and why."""
+    data = tomllib.loads((_HERE / "known_failures.toml").read_text())
+    return {entry["directory"]: entry["reason"] for entry in data.get("unsupported", [])}
