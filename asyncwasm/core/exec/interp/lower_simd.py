@@ -104,7 +104,7 @@ _EXTENDING: Final = {
 @lowering(*_EXTENDING)
 def v128_load_extending(body: Body, instr: Instr) -> None:
     narrow, wide = _EXTENDING[instr.row.name]
-    pack = body.names.named(f"pack_{wide}", PACK[wide])
+    pack = body.names.named(f"lanes_{wide}", PACK[wide])
     lanes = f"{_reader(body, narrow)}({_place(body, instr)})"
     _push_load(body, instr, f"{pack}(*{lanes})", body.pop())
 
