@@ -278,7 +278,7 @@ class Fields:
         if as_functions and ty != _FUNCREF:
             items = [_REF_FUNC + item + END for item in items]
             as_functions = False
-        segment = encode_elem(0, index or None, _zero(wide), None if as_functions else ty, items)
+        segment = encode_elem(0, index, _zero(wide), None if as_functions else ty, items)
         self.elems.append(segment)
 
     def _memory_type(self) -> bytes:
@@ -423,13 +423,14 @@ def encode_elem(
 ) -> bytes:
     """An element segment: active (flags 0), passive (1) or declarative (3).
 
+    The first table needs no index, unless something else than a function is in the segment.
     `items` are function indices if the type `ty` is None, else constant expressions.
     """
     if ty is not None:
         flags |= 4
     head = b""
     if not flags & 1:
-        if table is not None or ty not in (None, _FUNCREF):
+        if table or ty not in (None, _FUNCREF):
             flags |= 2
             head = write_unsigned(table or 0)
         head += offset

@@ -279,6 +279,7 @@ class ScriptReader:
             start = cursor.pos
             self._check_tokens()
             yield self._command(self._lines(start))
+        source.check()
 
     def _check_tokens(self) -> None:
         """Raise the first lexical error if it is in the command that starts here."""
@@ -446,6 +447,8 @@ class ScriptReader:
             cursor.close()
         commands = []
         while cursor.tokens[cursor.pos] == "(":
+            if cursor.at("thread"):
+                raise cursor.error("a thread cannot start another thread")
             commands.append(self._command(self._lines(cursor.pos)))
         return Thread(line, name, tuple(shared), tuple(commands))
 

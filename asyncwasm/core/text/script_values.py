@@ -128,8 +128,10 @@ def read_result(cursor: Cursor) -> Result:
     elif keyword in _REFS:
         found = RefPattern(_REFS[keyword])
     elif keyword == "either":
-        choices = [read_result(cursor)]
-        while cursor.tokens[cursor.pos] == "(":
+        choices: list[Result] = []
+        while not choices or cursor.tokens[cursor.pos] == "(":
+            if cursor.at("either"):
+                raise cursor.unexpected(cursor.pos + 1)
             choices.append(read_result(cursor))
         found = Either(tuple(choices))
     else:
