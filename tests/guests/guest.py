@@ -13,8 +13,8 @@ from asyncwasm import (
     Linker,
     Memory,
     Module,
+    NumType,
     Store,
-    ValType,
 )
 
 
@@ -73,7 +73,7 @@ class Guest:
 
 def zero(ty: FuncType) -> Any:
     """What a stub of that type returns."""
-    values = [0.0 if r in (ValType.F32, ValType.F64) else 0 for r in ty.results]
+    values = [0.0 if r in (NumType.F32, NumType.F64) else 0 for r in ty.results]
     return values[0] if len(values) == 1 else tuple(values) or None
 
 
