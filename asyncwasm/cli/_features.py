@@ -1,8 +1,4 @@
-"""Which proposals a module uses.
-
-The decoder and the validator ask for every proposal at the place where it is needed; a set
-that notes what it is asked for, and always says yes, therefore collects them.
-"""
+"""Which proposals a module uses: those without which it would be refused."""
 
 from __future__ import annotations
 
@@ -16,10 +12,35 @@ from asyncwasm.core.binary.leb128 import read_u32
 from asyncwasm.core.isa.features import ALL, Feature, require
 from asyncwasm.core.module import ModuleInfo, Span
 from asyncwasm.core.validate import validate_module
+from asyncwasm.errors import ValidationError
+
+
+def features_used(data: bytes) -> tuple[ModuleInfo, list[Feature]]:
+    """The decoded module, and the proposals it could not do without, in `Feature`'s order.
+
+    Raises `MalformedError` or `ValidationError`, with all proposals allowed.
+    """
+    info = decode_module(data)
+    validate_module(info, ALL)
+    recorder = _Recorder()
+    for body in info.bodies:
+        _scan(info, body, recorder)
+    used = [f for f in Feature if f in recorder.seen or not _does_without(data, f)]
+    return info, used
+
+
+def _does_without(data: bytes, feature: Feature) -> bool:
+    """Whether all but the function bodies is valid without the proposal."""
+    others = ALL - {feature}
+    try:
+        validate_module(decode_module(data, others), others, lazy=True)
+    except ValidationError:
+        return False
+    return True
 
 
 class _Recorder(frozenset[Feature]):
-    """All features; `seen` are those that were asked for."""
+    """All features, for checks that ask for those that they need; `seen` are these."""
 
     seen: set[Feature]
 
@@ -37,29 +58,9 @@ class _Recorder(frozenset[Feature]):
         # Comparing whole sets is a short cut past the questions that matter here.
         return False
 
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-
-def features_used(data: bytes) -> tuple[ModuleInfo, list[Feature]]:
-    """The decoded module, and the proposals it could not do without, in `Feature`'s order.
-
-    Raises `MalformedError` or `ValidationError`, with all proposals allowed.
-    """
-    recorder = _Recorder()
-    info = decode_module(data, recorder)
-    validate_module(info, recorder, bodies=False)
-    validate_module(info, ALL)
-    for body in info.bodies:
-        _scan(info, body, recorder)
-    return info, [feature for feature in Feature if feature in recorder.seen]
-
 
 def _scan(info: ModuleInfo, body: Span, recorder: _Recorder) -> None:
-    """Ask for what a body needs: its validation has short cuts that ask in advance."""
+    """Make a valid body's checks once more, one by one: validation has short cuts."""
     data, types = info.data, info.types
     count, pos = read_u32(data, body.start)
     for _ in range(count):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import Any, NoReturn
 
 import trio
@@ -87,7 +88,7 @@ async def _main(args: argparse.Namespace, engine: Engine, module: Module) -> Non
         store.set_fuel(args.fuel)
     if args.max_memory is not None:
         store.limiter(StoreLimits(memory_size=args.max_memory))
-    with trio.move_on_after(trio.inf if args.timeout is None else args.timeout) as scope:
+    with trio.move_on_after(math.inf if args.timeout is None else args.timeout) as scope:
         await _call(args, engine, store, module)
     if scope.cancelled_caught:
         file = display_name(args.file)

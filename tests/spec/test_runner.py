@@ -156,7 +156,9 @@ async def test_what_holds_passes() -> None:
 async def test_what_does_not_hold_fails_where_it_stands() -> None:
     result = await run(MODULE + FALSE)
     expected = [HEAD + 1 + i for i in range(FALSE.count("\n"))]
-    passed = [FALSE.splitlines()[line - HEAD - 1] for line in expected if line not in places(result)]
+    passed = [
+        FALSE.splitlines()[line - HEAD - 1] for line in expected if line not in places(result)
+    ]
     assert not passed
     assert places(result) == expected
     assert result.passed == 1
@@ -250,7 +252,9 @@ async def test_threads_need_sync_entry_points() -> None:
     assert result.skips[0].line == 2
 
 
-ASSERTION = re.compile(r'^\(assert_return \(invoke "[^"]*"[^"]*\) \(i(?:32|64)\.const ([^ )]+)\)\)$')
+ASSERTION = re.compile(
+    r'^\(assert_return \(invoke "[^"]*"[^"]*\) \(i(?:32|64)\.const ([^ )]+)\)\)$'
+)
 
 
 @pytest.mark.spec
@@ -269,4 +273,3 @@ async def test_falsified_scripts_of_the_suite(name: str) -> None:
             changed.append(number)
     assert len(changed) > 5
     assert places(await run("\n".join(lines))) == changed
-
