@@ -64,11 +64,6 @@ class Space:
         cursor.pos += 1
         return index
 
-    def is_index(self, cursor: Cursor) -> bool:
-        """Whether an index comes next."""
-        first = cursor.tokens[cursor.pos][:1]
-        return first == "$" or first.isdigit()
-
 
 class TypeTable:
     """The types of a module, explicit ones first, then those added for inline type uses."""

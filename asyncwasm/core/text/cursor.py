@@ -140,6 +140,11 @@ class Cursor:
         """Whether an unsigned number (of whatever shape) comes next."""
         return self.tokens[self.pos][:1].isdigit()
 
+    def is_index(self) -> bool:
+        """Whether an index (a number or an identifier) comes next."""
+        first = self.tokens[self.pos][:1]
+        return first == "$" or first.isdigit()
+
     def unsigned(self, bits: int) -> int:
         """An unsigned integer of at most `bits` bits."""
         try:

@@ -93,7 +93,7 @@ def _bind_inline(cursor: Cursor, context: Context, keyword: str) -> None:
     """Count the segment that a table or memory may have in its definition."""
     if keyword not in ("table", "memory") or cursor.at("import"):
         return
-    _ = cursor.take("i64") or cursor.take("i32")
+    _is_wide(cursor)
     if keyword == "table":
         # The element type comes first only in front of an inline segment.
         if not cursor.is_number():
@@ -103,6 +103,14 @@ def _bind_inline(cursor: Cursor, context: Context, keyword: str) -> None:
             cursor.skip_group()
         if cursor.at("data"):
             context.data.count += 1
+
+
+def _is_wide(cursor: Cursor) -> bool:
+    """An index type, which may be left out: whether it is `i64`."""
+    if cursor.take("i64"):
+        return True
+    cursor.take("i32")
+    return False
 
 
 class Fields:
@@ -236,17 +244,13 @@ class Fields:
                 found += more
         return vector([write_unsigned(len(list(run))) + code for code, run in groupby(found)])
 
-    def _wide(self) -> bool:
-        """An index type, which may be left out: whether it is `i64`."""
-        return self.cursor.take("i64") or (self.cursor.take("i32") and False)
-
     def _range(self) -> tuple[int, int | None]:
         """A minimum and perhaps a maximum."""
         minimum = self.cursor.unsigned(64)
         return minimum, self.cursor.unsigned(64) if self.cursor.is_number() else None
 
     def _table_type(self) -> bytes:
-        wide = self._wide()
+        wide = _is_wide(self.cursor)
         limits = encode_limits(*self._range(), wide=wide)
         return reference_type(self.cursor, self.context) + limits
 
@@ -255,7 +259,7 @@ class Fields:
         if self._inline("table", index):
             return
         at = cursor.pos
-        wide = self._wide()
+        wide = _is_wide(cursor)
         if not cursor.is_number():
             self._table_of_elements(index, wide)
             return
@@ -283,7 +287,7 @@ class Fields:
 
     def _memory_type(self) -> bytes:
         cursor = self.cursor
-        wide = self._wide()
+        wide = _is_wide(cursor)
         minimum, maximum = self._range()
         shared = cursor.take("shared")
         page = self._page_size()
@@ -305,7 +309,7 @@ class Fields:
         if self._inline("memory", index):
             return
         at = cursor.pos
-        wide = self._wide()
+        wide = _is_wide(cursor)
         page = self._page_size()
         if not cursor.open("data"):
             cursor.pos = at
@@ -340,7 +344,7 @@ class Fields:
     def _functions(self) -> list[bytes]:
         space = self.context.func
         found = []
-        while space.is_index(self.cursor):
+        while self.cursor.is_index():
             found.append(write_unsigned(space.index(self.cursor)))
         return found
 
@@ -383,7 +387,7 @@ class Fields:
 
     def _at_functions(self) -> bool:
         cursor = self.cursor
-        return cursor.tokens[cursor.pos] == ")" or self.context.func.is_index(cursor)
+        return cursor.tokens[cursor.pos] == ")" or cursor.is_index()
 
     def _data(self, index: int) -> None:
         cursor, context = self.cursor, self.context

@@ -9,7 +9,6 @@ a function of its own.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Final
 
 from asyncwasm.core.binary.leb128 import write_signed, write_unsigned
@@ -77,7 +76,7 @@ def _space(space: str) -> Reader:
 def _optional(space: str) -> Reader:
     def read(scope: Scope) -> bytes:
         found = scope.context.spaces[space]
-        return write_unsigned(found.index(scope.cursor)) if found.is_index(scope.cursor) else b"\0"
+        return write_unsigned(found.index(scope.cursor)) if scope.cursor.is_index() else b"\0"
 
     return read
 
@@ -105,7 +104,7 @@ def _u32(scope: Scope) -> bytes:
 
 def _labels(scope: Scope) -> bytes:
     found = [_label(scope)]
-    while scope.context.func.is_index(scope.cursor):
+    while scope.cursor.is_index():
         found.append(_label(scope))
     return write_unsigned(len(found) - 1) + b"".join(found)
 
@@ -150,7 +149,7 @@ def _suffix(cursor: Cursor, start: int) -> int:
 def _access(opcode: bytes, align: int) -> Reader:
     def read(scope: Scope) -> bytes:
         space = scope.context.memory
-        memory = space.index(scope.cursor) if space.is_index(scope.cursor) else 0
+        memory = space.index(scope.cursor) if scope.cursor.is_index() else 0
         return opcode + _memory_argument(scope, align, memory)
 
     return read
@@ -177,23 +176,9 @@ def _lane(scope: Scope) -> bytes:
 
 
 def _signed(bits: int) -> Reader:
-    @lru_cache(4096)
-    def encode(token: str) -> bytes | None:
-        value = numbers.signless(token, bits)
-        if value is None:
-            return None
-        return write_signed(value - (value >> (bits - 1) << bits))
-
     def read(scope: Scope) -> bytes:
-        cursor = scope.cursor
-        try:
-            found = encode(cursor.tokens[cursor.pos])
-        except OverflowError:
-            raise cursor.error("constant out of range") from None
-        if found is None:
-            raise cursor.unexpected()
-        cursor.pos += 1
-        return found
+        value = scope.cursor.integer(bits)
+        return write_signed(value - (value >> (bits - 1) << bits))
 
     return read
 
@@ -319,11 +304,10 @@ def _segment(segment: str, space: str) -> Reader:
 def _pair(kind: str) -> Reader:
     # Both or none.
     def read(scope: Scope) -> bytes:
-        space = scope.context.func
-        if not space.is_index(scope.cursor):
+        if not scope.cursor.is_index():
             return b"\0\0"
         first = READERS[kind](scope)
-        if not space.is_index(scope.cursor):
+        if not scope.cursor.is_index():
             raise scope.cursor.unexpected()
         return first + READERS[kind](scope)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import struct
 from decimal import Decimal
-from functools import lru_cache
 from typing import Final
 
 # More than any literal may denote; stands for integers with too many digits to convert.
@@ -47,7 +46,6 @@ def unsigned(token: str, bits: int) -> int | None:
     return value
 
 
-@lru_cache(4096)
 def signless(token: str, bits: int) -> int | None:
     """An integer literal of `bits` bits, read as signed or unsigned; the value is unsigned."""
     value = integer(token)
@@ -58,7 +56,6 @@ def signless(token: str, bits: int) -> int | None:
     return value & ((1 << bits) - 1)
 
 
-@lru_cache(4096)
 def float_bits(token: str, bits: int) -> int | None:
     """The bit pattern of a floating-point literal of `bits` (32 or 64) bits, rounded once."""
     sign = token[:1] == "-"

@@ -194,7 +194,7 @@ def _sub_type(cursor: Cursor, context: Context) -> tuple[bytes, Signature | None
     sub = cursor.open("sub")
     final = not sub or cursor.take("final")
     supers = []
-    while sub and types.space.is_index(cursor):
+    while sub and cursor.is_index():
         supers.append(write_unsigned(types.space.index(cursor)))
     found: Signature | None = None
     fields: Space | None = None
