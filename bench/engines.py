@@ -40,7 +40,11 @@ def _pywasm(wasm: bytes) -> Run:
 def _wasmtime(wasm: bytes) -> Run:
     import wasmtime
 
-    engine = wasmtime.Engine()
+    config = wasmtime.Config()
+    config.wasm_gc = True
+    config.wasm_function_references = True
+    config.wasm_exceptions = True
+    engine = wasmtime.Engine(config)
     store = wasmtime.Store(engine)
     instance = wasmtime.Instance(store, wasmtime.Module(engine, wasm), [])
     run = instance.exports(store)["run"]

@@ -146,6 +146,37 @@ def _bulk_small(n: int) -> int:
     return int.from_bytes(data, "little", signed=True)
 
 
+def _simd_saxpy(n: int) -> int:
+    return sum(int(i * n * 0.5) for i in range(256))  # exact in a single below 2**24
+
+
+def _gc_tree(n: int) -> int:
+    class Node:
+        def __init__(self, key: int, depth: int) -> None:
+            self.key, self.depth = key, depth
+            self.left: Node | None = None
+            self.right: Node | None = None
+
+    root = Node(0x8000_0000, 0)
+    key, total = 1, 0
+    for _ in range(n):
+        key = (key * 1664525 + 1013904223) & 0xFFFF_FFFF
+        at = root
+        while True:
+            side = "left" if key < at.key else "right"
+            below = getattr(at, side)
+            if below is None:
+                setattr(at, side, Node(key, at.depth + 1))
+                total += at.depth + 1
+                break
+            at = below
+    return total
+
+
+def _exceptions(n: int) -> int:
+    return (sum(range(0, n + 1, 3)) + (1 << 31)) % (1 << 32) - (1 << 31)
+
+
 KERNELS: tuple[Kernel, ...] = (
     Kernel("fib", 19, 32, lambda n: _fib(n + 1), _fib),
     Kernel("sieve", 12_000, 3_000_000, lambda n: n * math.log(math.log(n)), _primes),
@@ -158,4 +189,7 @@ KERNELS: tuple[Kernel, ...] = (
     Kernel("call_indirect", 4_000, 1_000_000, lambda n: n, _byte_code),
     Kernel("bulk_large", 300, 20_000, lambda n: n, _bulk_large),
     Kernel("bulk_small", 20_000, 5_000_000, lambda n: n, _bulk_small),
+    Kernel("simd_saxpy", 20, 1_000, lambda n: n, _simd_saxpy),
+    Kernel("gc_tree", 1_000, 20_000, lambda n: n * math.log(n), _gc_tree, pywasm=False),
+    Kernel("exceptions", 3_000, 60_000, lambda n: n, _exceptions, pywasm=False),
 )
