@@ -21,7 +21,7 @@ def test_result(kernel):
     store: Store[None] = Store(engine)
     run = Instance.new(store, Module(engine, kernel.text)).get_func(store, "run")
     assert run is not None
-    for n in (1, 2, 7, kernel.n):
+    for n in (2, 7, kernel.n):
         assert run.call(store, n) == kernel.oracle(n)
 
 
@@ -29,9 +29,9 @@ def test_result(kernel):
 def test_every_file_is_a_kernel_and_comparing_works():
     files = {path.stem for path in (ROOT / "bench/kernels").glob("*.wat")}
     assert files == {kernel.name for kernel in KERNELS}
+    options = "--seconds 0.01 --engines interpreter,wasmtime --kernels fib,bulk_small"
     done = subprocess.run(
-        [sys.executable, "-m", "bench.compare", "--seconds", "0.01"]
-        + ["--engines", "interpreter,wasmtime", "--kernels", "fib,bulk_small"],
+        [sys.executable, "-m", "bench.compare", *options.split()],
         cwd=ROOT,
         capture_output=True,
         text=True,
