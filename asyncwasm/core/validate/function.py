@@ -255,7 +255,7 @@ def _run(body: Body) -> None:
                             vals[-1] = result[op]
                             pos += 1
                             continue
-                    else:
+                    elif pos + size[op] < len(code):
                         pos += size[op]
                         push(result[op])
                         continue
