@@ -76,7 +76,8 @@ def _range(array: ArrayRef | None, start: int, count: int) -> list[Any]:
 
 
 def array_fill(array: ArrayRef | None, start: int, value: Any, count: int) -> None:
-    _range(array, start, count)[start : start + count] = [value] * count
+    elements = _range(array, start, count)
+    elements[start : start + count] = [value] * count
 
 
 def array_copy(
