@@ -225,7 +225,7 @@ class Stack(greenlet):
         idle = _here.idle
         # While idle, a stack is suspended in a call on its last resumer and so keeps that
         # alive: harmless for a thread's main greenlet, a leak for any other.
-        if not self.deep and len(idle) < MAX_IDLE and getcurrent().parent is None:
+        if self and not self.deep and len(idle) < MAX_IDLE and getcurrent().parent is None:
             idle.append(self)
 
 
@@ -257,7 +257,7 @@ def _run_jobs() -> None:
             stack = _current_stack()
             if getattr(stack, "resumer", None) is None:
                 return
-            stack.mail = None
+            stack.job = stack.mail = None
             # This frame goes on with other jobs: no traceback may show it.
             traceback = error.__traceback__
             stack.error = error.with_traceback(traceback and traceback.tb_next)
