@@ -26,7 +26,7 @@ from asyncwasm.core.types import (
 from asyncwasm.errors import Trap, TrapCode
 
 from .body import Body
-from .expr import READS, TRAPS, Expr
+from .expr import READS, TRAPS, Expr, merge
 from .lower_table import assign
 from .registry import Instr, lowering
 
@@ -170,13 +170,17 @@ def _push_read(
     body.push_op(template, *operands, effects=effects, instr=instr, **facts)
 
 
+def _push_list(body: Body, name: str, type_index: int, values: list[Expr]) -> None:
+    """Push a new object of class `name` that holds `values`."""
+    listed = ", ".join([value.text for value in values])
+    body.push(merge(f"{name}({body.constant(body.types[type_index])}, [{listed}])", *values))
+
+
 # Structs ------------------------------------------------------------------------------------
 
 
 def _push_struct(body: Body, type_index: int, values: list[Expr]) -> None:
-    name = body.names.named("StructRef", StructRef)
-    listed = ", ".join(f"{{{i}}}" for i in range(len(values)))
-    body.push_op(f"{name}({body.constant(body.types[type_index])}, [{listed}])", *values)
+    _push_list(body, body.names.named("StructRef", StructRef), type_index, values)
 
 
 @lowering("struct.new")
@@ -247,8 +251,7 @@ def array_new_default(body: Body, instr: Instr) -> None:
 def array_new_fixed(body: Body, instr: Instr) -> None:
     index, count = instr.immediates
     values = _pop_all_stored(body, [_element(body, index)] * count)
-    listed = ", ".join(f"{{{i}}}" for i in range(count))
-    body.push_op(_array_text(body, index, f"[{listed}]"), *values)
+    _push_list(body, body.names.named("ArrayRef", ArrayRef), index, values)
 
 
 @lowering("array.new_data")

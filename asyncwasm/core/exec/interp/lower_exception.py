@@ -12,6 +12,7 @@ from asyncwasm.core.runtime.gc import ExnRef
 from asyncwasm.errors import ThrownException, Trap, TrapCode
 
 from .body import Body
+from .expr import merge
 from .registry import Instr, lowering
 
 
@@ -25,10 +26,10 @@ def throw_ref(exn: ExnRef | None) -> NoReturn:
 def throw(body: Body, instr: Instr) -> None:
     index = instr.immediates[0]
     values = body.pops(len(body.info.tags[index].type.func.params))
-    fields = "".join(f"{{{i}}}, " for i in range(len(values)))
+    fields = merge(f"({''.join([f'{value.text}, ' for value in values])})", *values)
     thrown = body.names.named("Thrown", ThrownException)
     made = body.names.named("ExnRef", ExnRef)
-    body.effect(f"raise {thrown}({made}({body.tag(index)}, ({fields})))", *values, instr=instr)
+    body.effect(f"raise {thrown}({made}({body.tag(index)}, {{0}}))", fields, instr=instr)
 
 
 @lowering("throw_ref")
