@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from asyncwasm.core.module import ModuleInfo
 from asyncwasm.core.types import DefType
 
-from .expr import MARK, MARK_END, MAX_DEPTH, READS, TRAPS, Expr, canonical
+from .expr import MARK, MARK_END, MASKS, MAX_DEPTH, READS, TRAPS, Expr, canonical, merge
 from .names import Constants, Names
 from .registry import Instr
 from .source import Source
@@ -28,6 +28,15 @@ from .source import Source
 # Entries further down the stack than this hold nothing pending, so that looking for what a
 # statement invalidates takes bounded time.
 WINDOW: Final = 64
+# What is known about locals is copied where control splits, so it is kept small.
+_MAX_FACTS: Final = 32
+
+
+class Options(NamedTuple):
+    """What of an engine's configuration shows in generated code."""
+
+    consume_fuel: bool
+    checks_interrupts: bool
 
 
 class Body:
@@ -36,10 +45,13 @@ class Body:
     Public attributes: `info` and `types` of the module, `names`, `source`.
     """
 
-    def __init__(self, info: ModuleInfo, constants: Constants, options: Any = None) -> None:
+    def __init__(
+        self, info: ModuleInfo, constants: Constants, options: Options, widths: Sequence[int]
+    ) -> None:
         self.info = info
         self.types: Sequence[DefType] = info.types
         self.options = options
+        self.widths = widths  # of the locals: 32, 64, or 0 for what is not an integer
         self.names = Names(constants)
         self.source = Source()
         self.stack: list[Expr] = []
@@ -48,8 +60,14 @@ class Body:
         # Temporaries that may hold something needed, as a bit set; swept by `sweep`.
         self._busy = 0
         self._sweep_at = 8
-        # Called by `sweep` for the temporaries that control constructs hold.
+        # Entries below this belong to constructs around the current one and are not touched.
+        self.floor = 0
+        # Whether what can trap is evaluated at once, so that fuel is exact when it does.
+        self._eager: bool = options.consume_fuel
+        # Set by `Control`: the temporaries that constructs hold, and what is to be emitted
+        # before a statement with effects.
         self.held: Callable[[], int] = lambda: 0
+        self.before_effect: Callable[[], None] = lambda: None
 
     # -- names ------------------------------------------------------------------------------
 
@@ -95,12 +113,12 @@ class Body:
         """Push an expression; it is evaluated when something needs it to be."""
         stack = self.stack
         stack.append(expr)
-        if expr.depth > MAX_DEPTH:
+        if expr.depth > MAX_DEPTH or (expr.effects and self._eager):
             if expr.effects:
                 self.flush()
             else:
                 self._settle(len(stack) - 1)
-        if len(stack) > WINDOW:
+        if len(stack) - WINDOW > self.floor:
             old = stack[-1 - WINDOW]
             if old.effects or old.locals:
                 self._settle(len(stack) - 1 - WINDOW)
@@ -139,25 +157,57 @@ class Body:
             zeros=expr.zeros,
         )
 
+    def _pending(self) -> range:
+        """Positions of the entries that may be pending."""
+        height = len(self.stack)
+        return range(max(self.floor, height - WINDOW - 1), height)
+
     def flush(self, mask: int = TRAPS | READS) -> None:
         """Evaluate pending entries whose effects are in `mask`, bottom first."""
         stack = self.stack
-        for i in range(max(0, len(stack) - WINDOW - 1), len(stack)):
+        for i in self._pending():
             if stack[i].effects & mask:
                 self._settle(i)
 
-    def flush_local(self, index: int) -> None:
-        """Evaluate pending entries that read local `index`, which is about to change."""
+    def settle_assigned(self, assigned: int) -> None:
+        """Evaluate pending entries that read one of the locals in the bit set `assigned`.
+
+        Done before these locals change.
+        """
         stack = self.stack
-        bit = 1 << index
-        for i in range(max(0, len(stack) - WINDOW - 1), len(stack)):
-            if stack[i].locals & bit:
-                if stack[i].effects:
-                    # Order among what can trap is kept by evaluating all that comes before.
-                    for j in range(max(0, len(stack) - WINDOW - 1), i):
-                        if stack[j].effects:
-                            self._settle(j)
+        if not any(stack[i].locals & assigned for i in self._pending()):
+            return
+        for i in self._pending():
+            # What can trap is evaluated too, so that the order among it stays.
+            if stack[i].locals & assigned or stack[i].effects:
                 self._settle(i)
+
+    def local(self, index: int) -> Expr:
+        """The current value of a local."""
+        bits = self.widths[index]
+        lo, hi, zeros = self.facts.get(index, (0, -1, 0)) if bits else (0, -1, 0)
+        return Expr(
+            f"l{index}", simple=True, locals=1 << index, bits=bits, lo=lo, hi=hi, zeros=zeros
+        )
+
+    def assign_local(self, index: int, expr: Expr) -> None:
+        """Emit the assignment of `expr`, popped before, to a local."""
+        expr = canonical(expr)
+        if expr.effects:
+            self.flush()
+        self.settle_assigned(1 << index)
+        self.source.emit(f"l{index} = {expr.text}")
+        if expr.bits and (expr.zeros or expr.lo or expr.hi < MASKS[expr.bits]):
+            if len(self.facts) >= _MAX_FACTS:
+                self.facts.clear()
+            self.facts[index] = (expr.lo, expr.hi, expr.zeros)
+        else:
+            self.facts.pop(index, None)
+
+    def forget(self, assigned: int) -> None:
+        """Drop what is known about the locals in the bit set `assigned`."""
+        if self.facts:
+            self.facts = {i: fact for i, fact in self.facts.items() if not assigned >> i & 1}
 
     def atom(self, expr: Expr) -> Expr:
         """`expr` (popped last) as a variable or literal, so that it can be used repeatedly."""
@@ -166,6 +216,12 @@ class Body:
         if expr.effects:
             self.flush()
         return self._assign(expr)
+
+    def atoms(self, *exprs: Expr) -> list[Expr]:
+        """`exprs`, popped in reverse, as variables or literals, evaluated in order."""
+        if any(expr.effects for expr in exprs):
+            self.flush()
+        return [expr if expr.simple else self._assign(expr) for expr in exprs]
 
     def new_temp(self) -> int:
         """The number of a temporary that nothing pending reads."""
@@ -231,6 +287,12 @@ class Body:
         """Push `op(...)`."""
         self.push(self.op(template, *operands, **facts))
 
+    def push_reading(self, text: str, operand: Expr, instr: Instr, **facts: Any) -> None:
+        """Push an operation that reads state and can trap; `operand` is what `text` contains."""
+        expr = merge(f"({MARK}{instr.offset}{MARK_END}{text})", operand, atomic=True, **facts)
+        expr.effects |= TRAPS | READS
+        self.push(expr)
+
     def effect(self, template: str, *operands: Expr, instr: Instr) -> None:
         """Emit a statement with a side effect."""
         self.call(template, *operands, instr=instr, results=())
@@ -243,6 +305,7 @@ class Body:
         """
         self.flush()
         text, *_ = self._format(template, operands)
+        self.before_effect()
         targets = [self.temp(bits) for bits in results]
         if targets:
             text = f"{', '.join(target.text for target in targets)} = {text}"

@@ -11,7 +11,7 @@ off until something needs that.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 # What evaluating an expression depends on or does, beyond reading its variables.
 PURE: Final = 0
@@ -26,7 +26,8 @@ MARK_END: Final = "\x02"
 
 MASK32: Final = 0xFFFFFFFF
 MASK64: Final = 0xFFFFFFFFFFFFFFFF
-MASKS: Final = {32: MASK32, 64: MASK64}
+# Sums of a 64-bit address and offset are integers of 128 bits.
+MASKS: Final = {32: MASK32, 64: MASK64, 128: (1 << 128) - 1}
 
 # Deeper expressions are split: Python's parser and compiler recurse over them.
 MAX_DEPTH: Final = 32
@@ -41,6 +42,7 @@ class Expr:
     * `effects` combines `TRAPS` and `READS`;
     * `bits` is 32 or 64 for integers and 0 for everything else; `lo`, `hi` and `zeros` (how many
       low bits are known to be zero) hold for integers;
+    * `scaled` is `(base, n)` where the value is `base << n` modulo 2**bits, if that is known;
     * `true` and `false` are the texts of a condition and of its negation where the value is the
       0 or 1 of a comparison, else None.
     """
@@ -54,6 +56,7 @@ class Expr:
         "hi",
         "lo",
         "locals",
+        "scaled",
         "simple",
         "temps",
         "text",
@@ -91,6 +94,27 @@ class Expr:
         self.zeros = zeros
         self.true = true
         self.false = false
+        self.scaled: tuple[Expr, int] | None = None
+
+    def with_bits(self, bits: int) -> Expr:
+        """The same text taken as an integer of another width."""
+        if self.bits == bits:
+            return self
+        return Expr(
+            self.text,
+            atomic=self.atomic,
+            simple=self.simple,
+            locals=self.locals,
+            temps=self.temps,
+            effects=self.effects,
+            depth=self.depth,
+            bits=bits,
+            lo=self.lo,
+            hi=self.hi,
+            zeros=min(self.zeros, bits),
+            true=self.true,
+            false=self.false,
+        )
 
     @property
     def operand(self) -> str:
@@ -125,26 +149,21 @@ def integer(value: int, bits: int) -> Expr:
     return Expr(str(value), simple=True, bits=bits, lo=value, hi=value, zeros=zeros)
 
 
-def test(true: str, false: str, *operands: Expr) -> Expr:
-    """An `i32` that is 1 if `true` holds and 0 if `false` does, built from `operands`."""
+def merge(text: str, *operands: Expr, **facts: Any) -> Expr:
+    """An expression whose text is built from `operands`, each used once and in order."""
     reads = temps = effects = depth = 0
     for operand in operands:
         reads |= operand.locals
         temps |= operand.temps
         effects |= operand.effects
-        depth = max(depth, operand.depth)
-    return Expr(
-        f"1 if {true} else 0",
-        locals=reads,
-        temps=temps,
-        effects=effects,
-        depth=depth + 1,
-        bits=32,
-        lo=0,
-        hi=1,
-        true=true,
-        false=false,
-    )
+        if operand.depth > depth:
+            depth = operand.depth
+    return Expr(text, locals=reads, temps=temps, effects=effects, depth=depth + 1, **facts)
+
+
+def test(true: str, false: str, *operands: Expr) -> Expr:
+    """An `i32` that is 1 if `true` holds and 0 if `false` does, built from `operands`."""
+    return merge(f"1 if {true} else 0", *operands, bits=32, lo=0, hi=1, true=true, false=false)
 
 
 def canonical(expr: Expr) -> Expr:
@@ -154,12 +173,6 @@ def canonical(expr: Expr) -> Expr:
     mask = MASKS[expr.bits]
     if expr.lo == expr.hi:
         return integer(expr.lo, expr.bits)
-    return Expr(
-        f"{expr.operand} & {mask}",
-        locals=expr.locals,
-        temps=expr.temps,
-        effects=expr.effects,
-        depth=expr.depth + 1,
-        bits=expr.bits,
-        zeros=expr.zeros,
-    )
+    result = merge(f"{expr.operand} & {mask}", expr, bits=expr.bits, zeros=expr.zeros)
+    result.scaled = expr.scaled
+    return result

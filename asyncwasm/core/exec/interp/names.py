@@ -1,4 +1,4 @@
-"""The global names of generated code, and how they are bound for an instance.
+"""The global names of generated code, and what they are bound to for an instance.
 
 Generated functions share one dictionary of globals per instance, `Instance.namespace`.  While a
 function is translated, every name that its code uses is noted as a `Binding`; before its code
@@ -7,8 +7,10 @@ instances of a module:
 
     f7  callable of function 7        r7  its raw entry (may return a tail call)
     m0  Memory 0                      e0  the list of table 0's elements
-    g3  Global 3                      w0  Table 0
-    x1  Tag 1                         k5  the module's constant number 5
+    g3  Global 3                      c3  the value of the immutable global 3
+    w0  Table 0                       x1  Tag 1
+    q7  Func 7, as a reference        k5  the module's constant number 5
+    single, double  cells in which numbers change their form
     h_… helpers and reference functions of ours
     instance, store, interrupt, poll
 """
@@ -16,7 +18,7 @@ instances of a module:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 
 class Binding(NamedTuple):
@@ -34,16 +36,22 @@ class Binding(NamedTuple):
 class Constants:
     """The objects that a module's generated code refers to, each under one name."""
 
-    __slots__ = ("_names",)
+    __slots__ = ("_names", "_taken")
 
     def __init__(self) -> None:
         # Keyed by identity; the value keeps the object alive, so an identity is never reused.
         self._names: dict[int, tuple[str, object]] = {}
+        self._taken: set[str] = set()
 
-    def name(self, value: object) -> str:
+    def name(self, value: object, hint: str = "k") -> str:
+        """The name of `value`: `hint`, with a number if that is not distinctive."""
         found = self._names.get(id(value))
         if found is None:
-            found = self._names[id(value)] = (f"k{len(self._names)}", value)
+            name = (
+                hint if len(hint) > 1 and hint not in self._taken else f"{hint}{len(self._names)}"
+            )
+            self._taken.add(name)
+            found = self._names[id(value)] = (name, value)
         return found[0]
 
 
@@ -67,8 +75,9 @@ class Names:
         return self._bind(kind, kind, None)
 
     def helper(self, function: Callable[..., Any]) -> str:
-        """A function of ours; its `__name__` must be unique among them."""
-        return self._bind(f"h_{function.__name__}", "value", function)
+        """A function of ours."""
+        hint = f"h_{getattr(function, '__name__', 'function')}"
+        return self._bind(self._constants.name(function, hint), "value", function)
 
     def named(self, name: str, value: object) -> str:
         """A well-known object under a name of its own."""
@@ -78,24 +87,20 @@ class Names:
         return self._bind(self._constants.name(value), "value", value)
 
 
-RESOLVERS: dict[str, Callable[[Any, Any], Any]] = {
+# What a binding stands for in an instance; callables of functions are the engine's business.
+RESOLVERS: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "value": lambda instance, value: value,
     "memory": lambda instance, index: instance.memories[index],
     "table": lambda instance, index: instance.tables[index],
     "elements": lambda instance, index: instance.tables[index].elements,
     "global": lambda instance, index: instance.globals[index],
+    "global_value": lambda instance, index: instance.globals[index].value,
     "tag": lambda instance, index: instance.tags[index],
-    "func": lambda instance, index: instance.func(index).fn,
-    "raw": lambda instance, index: instance.func(index).raw,
+    "ref": lambda instance, index: instance.func(index),
+    # Cells are the instance's own: a store belongs to one thread.
+    "single": lambda instance, _: memoryview(bytearray(4)).cast("f"),
     "instance": lambda instance, _: instance,
     "store": lambda instance, _: instance.store,
     "interrupt": lambda instance, _: instance.store.interrupt,
     "poll": lambda instance, _: instance.store.poll,
 }
-
-
-def bind(namespace: dict[str, Any], instance: Any, bindings: tuple[Binding, ...]) -> None:
-    """Put into `namespace` whichever of `bindings` it lacks."""
-    for name, kind, value in bindings:
-        if name not in namespace:
-            namespace[name] = RESOLVERS[kind](instance, value)

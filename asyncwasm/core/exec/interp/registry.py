@@ -87,7 +87,19 @@ LOWERINGS: Final[dict[str, Lowering]] = {}
 BRANCHINGS: Final[dict[str, Branching]] = {}
 
 # Every module of this package that defines lowerings, imported by `load`; add yours here.
-MODULES: Final[tuple[str, ...]] = ()
+MODULES: Final = (
+    "variable",
+    "numeric",
+    "floats",
+    "memory",
+    "calls",
+    "lower_simd",
+    "lower_reference",
+    "lower_aggregate",
+    "lower_table",
+    "lower_atomic",
+    "lower_exception",
+)
 
 
 def lowering(*names: str) -> Callable[[Lowering], Lowering]:

@@ -1,0 +1,126 @@
+"""`Interpreter`: the portable engine."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from types import CodeType, FunctionType, TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+from asyncwasm.errors import Trap, TrapCode, WasmError
+
+from . import locate, registry
+from .body import Options
+from .names import RESOLVERS, Constants
+from .translate import Translation, translate
+
+if TYPE_CHECKING:
+    from asyncwasm.core.runtime.config import Config
+    from asyncwasm.core.runtime.func import Func
+    from asyncwasm.core.runtime.instance import Instance
+
+_CONSTANTS: Final = "constants"
+
+
+class Interpreter:
+    """Runs guest functions as generated Python; see the package's docstring.
+
+    Stateless but for its options, so one serves all stores of an engine, on any threads.
+    Implements `Executor`.
+    """
+
+    def __init__(self, config: Config) -> None:
+        registry.load()
+        self._options = Options(config.consume_fuel, config.checks_interrupts)
+        # Translations and the names in them are shared by all instances of a module.
+        self._lock = threading.RLock()
+
+    def prepare(self, instance: Instance) -> None:
+        """See `Executor.prepare`."""
+        instance.namespace["__wasm_instance__"] = instance
+
+    def link(self, func: Func) -> None:
+        """See `Executor.link`."""
+
+        def make() -> None:
+            self._make(func)
+
+        func.fn = _stub(func, "fn", make)
+        func.raw = _stub(func, "raw", make)
+
+    def locate(
+        self, namespace: dict[str, Any], code: CodeType, line: int
+    ) -> tuple[int, int | None] | None:
+        """See `Executor.locate`."""
+        return locate.locate(namespace, code, line)
+
+    def classify(self, error: BaseException, traceback: TracebackType | None) -> Trap | None:
+        """See `Executor.classify`."""
+        return locate.classify(error, traceback)
+
+    def translation(self, func: Func) -> Translation:
+        """The translated form of a function that a module defines."""
+        instance, index = func.instance, func.index
+        assert instance is not None
+        assert index is not None
+        module = instance._module
+        found: Translation | None = module.translations.get(index)
+        if found is None:
+            module.validate_body(index)
+            with self._lock:
+                found = module.translations.get(index)
+                if found is None:
+                    constants = module.translations.setdefault(_CONSTANTS, Constants())
+                    found = translate(module.info, index, constants, self._options)
+                    module.translations[index] = found
+        return found
+
+    def _make(self, func: Func) -> None:
+        """Give `func` its real functions, and put them in place of the stubs."""
+        if not hasattr(func.fn, _MAKE):
+            return
+        try:
+            translation = self.translation(func)
+            instance = func.instance
+            assert instance is not None
+            namespace = instance.namespace
+            raw = FunctionType(translation.code, namespace)
+            fn = raw if translation.entry is None else FunctionType(translation.entry, namespace)
+            for name, kind, value in translation.bindings:
+                if name not in namespace:
+                    namespace[name] = _resolve(instance, kind, value)
+        except RecursionError:
+            raise Trap(TrapCode.STACK_OVERFLOW) from None
+        func.fn, func.raw = fn, raw
+        for name, function in ((f"f{func.index}", fn), (f"r{func.index}", raw)):
+            if name in namespace:
+                namespace[name] = function
+
+
+_MAKE: Final = "wasm_make"
+
+
+def _stub(func: Func, attribute: str, make: Callable[[], None]) -> Callable[..., Any]:
+    """What stands for a function that has not been translated."""
+
+    def stub(*args: Any) -> Any:
+        make()
+        return getattr(func, attribute)(*args)
+
+    setattr(stub, _MAKE, make)
+    return stub
+
+
+def _resolve(instance: Instance, kind: str, value: Any) -> Any:
+    if kind not in ("func", "raw"):
+        return RESOLVERS[kind](instance, value)
+    func = instance.func(value)
+    if func.instance is not instance:
+        # When another instance's function is translated, nothing would tell this namespace.
+        make = getattr(func.fn, _MAKE, None)
+        if make is not None:
+            # Its stub raises this again when it is called.
+            with suppress(WasmError):
+                make()
+    return func.fn if kind == "func" else func.raw
