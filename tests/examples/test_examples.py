@@ -37,7 +37,7 @@ def expected_output(path: Path) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("path", "arguments"), _cases())
+@pytest.mark.parametrize(("path", "arguments"), list(_cases()))
 def test_prints_what_it_says(path: Path, arguments: list[str]) -> None:
     # Warnings are errors: a coroutine that was never awaited must not go unnoticed.
     done = subprocess.run(
