@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
-from types import coroutine
+from types import FrameType, coroutine
 from typing import Any, final
 
 __all__ = ["ThreadEvent", "checkpoint", "current_task", "new_event"]
@@ -25,20 +25,20 @@ async def checkpoint() -> None:
     On asyncio that is what `asyncio.sleep(0)` does.  A coroutine driven by neither library has
     nothing to give a turn to, and goes straight on.
     """
-    trio, on_asyncio = _running()
+    trio, loop = _running()
     if trio is not None:
         await trio.checkpoint()
-    elif on_asyncio:
+    elif loop is not None:
         await _asyncio_turn()
 
 
 def current_task() -> object | None:
     """The task of the event loop that is running, or None outside of both libraries."""
-    trio, on_asyncio = _running()
+    trio, loop = _running()
     if trio is not None:
         return trio.current_task()  # type: ignore[no-any-return]
-    if on_asyncio:
-        return sys.modules["asyncio.tasks"].current_task()  # type: ignore[no-any-return]
+    if loop is not None:
+        return sys.modules["asyncio.tasks"].current_task(loop)  # type: ignore[no-any-return]
     return None
 
 
@@ -75,19 +75,32 @@ class ThreadEvent:
             await self._event.wait()
 
 
-def _running() -> tuple[Any, bool]:
-    """`trio.lowlevel` if trio is the library that runs, and whether asyncio is running."""
-    lowlevel: Any = sys.modules.get("trio.lowlevel")
+def _running() -> tuple[Any, Any]:
+    """`trio.lowlevel`, if trio is the library that runs here, and the running asyncio loop."""
     events: Any = sys.modules.get("asyncio.events")
-    on_asyncio = events is not None and events._get_running_loop() is not None
-    if lowlevel is not None and lowlevel.in_trio_task() and not (on_asyncio and _asyncio_inside()):
-        return lowlevel, on_asyncio
-    return None, on_asyncio
+    loop = None if events is None else events._get_running_loop()
+    lowlevel: Any = sys.modules.get("trio.lowlevel")
+    if lowlevel is None:
+        return None, loop
+    # With trio as the guest of an asyncio loop, its tasks run in callbacks, outside of any
+    # asyncio task.
+    if loop is not None and sys.modules["asyncio.tasks"].current_task(loop) is not None:
+        return (lowlevel if _trio_inside(lowlevel) else None), loop
+    return (lowlevel if lowlevel.in_trio_task() else None), loop
 
 
-def _asyncio_inside() -> bool:
-    """Whether of two running libraries asyncio is the inner one."""
-    if sys.modules["asyncio.tasks"].current_task() is None:
-        return False  # trio as the guest of an asyncio loop runs in callbacks, not in a task
+def _trio_inside(lowlevel: Any) -> bool:
+    """Whether trio runs inside the asyncio task that is current."""
     sniffio: Any = sys.modules.get("sniffio")
-    return sniffio is None or sniffio.thread_local.name != "trio"
+    if sniffio is not None and sniffio.thread_local.name != "trio":
+        return False
+    if not lowlevel.in_trio_task():
+        return False
+    # One loop blocks the other.  The inner one's frames come first.
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        library = frame.f_globals.get("__name__", "").partition(".")[0]
+        if library in ("asyncio", "trio"):
+            return library == "trio"  # type: ignore[no-any-return]
+        frame = frame.f_back
+    return True

@@ -16,6 +16,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -222,11 +223,8 @@ class Stack(greenlet):
         """Give a stack that is done back."""
         self.awaits = self.closing = False
         self.gr_context = self.context = self.owner = None
-        idle = _here.idle
-        # While idle, a stack is suspended in a call on its last resumer and so keeps that
-        # alive: harmless for a thread's main greenlet, a leak for any other.
-        if self and not self.deep and len(idle) < MAX_IDLE and getcurrent().parent is None:
-            idle.append(self)
+        if self and _reusable(self, getcurrent()):
+            _here.idle.append(self)
 
 
 def _run_jobs() -> None:
@@ -266,7 +264,19 @@ def _run_jobs() -> None:
         resumer = stack.resumer
         stack.resumer = None
         stack.done = True
+        if resumer is None or not _reusable(stack, resumer):
+            # Over for good, now: an idle stack that is dropped is woken to exit, at the depth of
+            # recursion where it stood, which the limit in force by then may not allow.
+            with suppress(ValueError):  # a resumer that was started above this stack
+                stack.parent = resumer
+                return
         del stack
+
+
+def _reusable(stack: Stack, resumer: greenlet) -> bool:
+    # While idle, a stack is suspended in a call on its last resumer and so keeps that alive:
+    # harmless for a thread's main greenlet, a leak for any other.
+    return not stack.deep and len(_here.idle) < MAX_IDLE and resumer.parent is None
 
 
 def _current_stack() -> Stack:

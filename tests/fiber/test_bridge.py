@@ -147,6 +147,18 @@ def test_trio_run_inside_an_asyncio_task():
     assert asyncio.run(main()) == "inner"
 
 
+def test_asyncio_run_inside_a_trio_task():
+    async def inner() -> str:
+        assert current_task() is asyncio.current_task()
+        return await on_fiber(await_, asyncio.sleep(0, "inner"))
+
+    async def main() -> str:
+        assert await on_fiber(await_, echo("outer")) == "outer"
+        return asyncio.run(inner())
+
+    assert trio.run(main) == "inner"
+
+
 def test_a_coroutine_driven_by_a_callback():
     """A running asyncio loop without a task: whoever drives the coroutine gets its yields."""
 
