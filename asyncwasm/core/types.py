@@ -373,15 +373,18 @@ class DefType:
         return (_restore, (self.group.key, self.index))
 
 
-def _describe(ty: DefType, within: tuple[DefType, ...] = ()) -> str:
-    """Structure as text; a type met again inside itself is written `rec`, so this ends."""
-    if ty in within:
-        return "rec"
-    inner = (*within, ty)
+def _describe(ty: DefType) -> str:
+    """Structure as text.
+
+    Other defined types in it are named by their kind only, as in `(ref null (struct …))`: types
+    may be recursive, and a few of them, each with two references to the one before, would make
+    a text of exponential size.
+    """
 
     def storage(t: StorageType) -> str:
         if isinstance(t, RefType) and isinstance(t.heap, DefType):
-            return f"(ref {'null ' if t.nullable else ''}{_describe(t.heap, inner)})"
+            inner = "rec" if t.heap is ty else f"({t.heap.kind} …)"
+            return f"(ref {'null ' if t.nullable else ''}{inner})"
         return str(t)
 
     def field(f: FieldType) -> str:
