@@ -8,6 +8,7 @@ from one place, and the loop may be as terse as it must be to be fast.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 from typing import Final
 
@@ -51,7 +52,8 @@ def validate_body(module: ModuleContext, index: int) -> None:
             _run(body)
         except ValidationError:
             # What is malformed is not said to be invalid.
-            skip_expression(code, start, module.types)
+            with suppress(ValidationError):
+                skip_expression(code, start, module.types)
             raise
         finally:
             pos = body.pos
@@ -97,7 +99,7 @@ _STORE: Final = 3
 _UNARY: Final = 4
 _SKIP: Final = 5
 
-
+# What the fifth and last byte of an `i32.const` may be: its upper bits all repeat the sign.
 _LAST_OF_S32: Final = frozenset({*range(0x08), *range(0x78, 0x80)})
 
 
@@ -197,7 +199,7 @@ def _run(body: Body) -> None:
                     end = pos + 2
                     while code[end] >= 0x80:
                         end += 1
-                    # Only the fifth byte has bits that must repeat the sign.
+                    # Shorter numbers have no bits too many.
                     if end - pos < 5 or (end - pos == 5 and code[end] in _LAST_OF_S32):
                         pos = end + 1
                         push(I32)
