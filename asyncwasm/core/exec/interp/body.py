@@ -37,6 +37,7 @@ class Options(NamedTuple):
 
     consume_fuel: bool
     checks_interrupts: bool
+    checks_entries: bool
 
 
 class Body:

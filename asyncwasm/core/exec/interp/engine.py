@@ -32,7 +32,12 @@ class Interpreter:
 
     def __init__(self, config: Config) -> None:
         registry.load()
-        self._options = Options(config.consume_fuel, config.checks_interrupts)
+        # A deadline is noticed by the first function that is entered, however short.
+        self._options = Options(
+            config.consume_fuel,
+            config.checks_interrupts,
+            checks_entries=config.consume_fuel or config.epoch_interruption,
+        )
         # Translations and the names in them are shared by all instances of a module.
         self._lock = threading.RLock()
 

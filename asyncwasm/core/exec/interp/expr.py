@@ -136,7 +136,7 @@ class Expr:
         """Texts that test for non-zero and for zero.  For canonical expressions."""
         if self.true is not None and self.false is not None:
             return self.true, self.false
-        return self.text, f"not {self.operand}"
+        return self.operand, f"not {self.operand}"
 
     def __repr__(self) -> str:
         return f"<Expr {self.text}>"

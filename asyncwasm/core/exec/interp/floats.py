@@ -73,7 +73,7 @@ def _arithmetic(body: Body, instr: Instr) -> None:
 @lowering(*_names("div"))
 def _div(body: Body, instr: Instr) -> None:
     b, a = body.pop(), body.pop()
-    if b.simple and b.text[0] in "(123456789":
+    if b.simple and b.text[0] in "(0123456789" and float(b.text.strip("()")):
         _push(body, instr, merge(f"{a.operand} / {b.operand}", a, b))
         return
     slow = body.helper(REFERENCE["f64.div"])

@@ -291,8 +291,11 @@ def _close(node: Node, position: int, *, falls: bool) -> None:
         node.indents += 1
     else:
         node.falls = falls
+    if node.switch is not None and len(switch_chain(node)) == 1:
+        # The blocks inside turned out to be of no consequence.
+        node.switch = None
     if node.switch is not None:
-        _bound_switch(node, node.switch)
+        _bound_switch(node)
     elif node.label.jumps:
         node.loops += 1
         node.indents += 2 + min(len(node.label.jumps), 8)
@@ -315,7 +318,7 @@ def switch_chain(node: Node) -> list[Node]:
             return chain
 
 
-def _bound_switch(node: Node, switch: Jump) -> None:
+def _bound_switch(node: Node) -> None:
     # The blocks of a switch do not nest in the Python for it: they become cases side by side.
     chain = switch_chain(node)
     inside = set(chain)

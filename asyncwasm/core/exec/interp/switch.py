@@ -45,8 +45,8 @@ class Switch:
         self.starts = [block.end for block in self.blocks[:0:-1]]
         self.number = {point: i for i, point in enumerate(self.starts)}
         # Where the branches of each part go: of the code before the cases, and of the cases.
-        self.head_targets = targets(concatenate.from_iterable(self.before))
-        self.case_targets = [targets(items) for items in self.cases]
+        self.head_targets: set[Point] = set()
+        self.case_targets: list[set[Point]] = []
         self.elsewhere: list[Point] = []
         self.beyond: Falls = {}
         self.variable = ""
@@ -68,6 +68,8 @@ class Switch:
         else:
             control.reserve(node.end, base)
             self.beyond = {node.end: None}
+        self.head_targets = targets(concatenate.from_iterable(self.before))
+        self.case_targets = [targets(items) for items in self.cases]
         # A branch that would have to fall past what follows leaves through a loop instead.
         foreign = self.head_targets.union(*self.case_targets)
         wraps = not joins and any(

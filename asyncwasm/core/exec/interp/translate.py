@@ -24,6 +24,8 @@ FILENAME: Final = "<wasm>"
 _FITTING_LOOPS: Final = 16
 _FITTING_INDENTS: Final = 70
 _PER_LINE: Final = 64
+# Tried in this order; the last one works for everything.
+STRATEGIES: Final[tuple[type[Control], ...]] = (Control, FlatControl, FlattestControl)
 
 
 class Translation(NamedTuple):
@@ -46,19 +48,21 @@ def translate(info: ModuleInfo, index: int, constants: Constants, options: Optio
 
     Raises `RecursionError` if there is too little of Python's stack left to do so.
     """
-    strategies: list[type[Control]] = [Control, FlatControl, FlattestControl]
-    while True:
+    for strategy in STRATEGIES:
         function = parse(info, index)
         root = function.root
-        if root.loops > _FITTING_LOOPS or root.indents > _FITTING_INDENTS:
-            strategies = [strategy for strategy in strategies if strategy is not Control]
+        fits = root.loops <= _FITTING_LOOPS and root.indents <= _FITTING_INDENTS
+        is_last = strategy is STRATEGIES[-1]
+        if strategy is Control and not fits and not is_last:
+            continue
         body = Body(info, constants, options, [width(ty) for ty in function.locals])
         try:
-            _write(body, function, index, strategies.pop(0))
+            _write(body, function, index, strategy)
             return _compile(body, function, index)
         except (TooDeepError, SyntaxError, MemoryError, RecursionError):
-            if not strategies:
+            if is_last:
                 raise
+    raise AssertionError
 
 
 def _write(body: Body, function: Function, index: int, strategy: type[Control]) -> None:
@@ -91,7 +95,7 @@ def options_need_check(options: Options, function: Function) -> bool:
 
     Without loops and calls it is over soon, and whoever called it checks.
     """
-    return options.consume_fuel or (options.checks_interrupts and function.has_calls)
+    return options.checks_entries or (options.checks_interrupts and function.has_calls)
 
 
 def _initialise(body: Body, function: Function) -> None:
