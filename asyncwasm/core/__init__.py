@@ -3,49 +3,125 @@
 The embedding surface of core modules, re-exported from where it is defined.
 """
 
-from asyncwasm.core.runtime.caller import Caller as Caller
-from asyncwasm.core.runtime.config import Config as Config
-from asyncwasm.core.runtime.engine import Engine as Engine
-from asyncwasm.core.runtime.extern import Extern as Extern
-from asyncwasm.core.runtime.func import Func as Func, TypedFunc as TypedFunc
-from asyncwasm.core.runtime.gc import (
-    AnyRef as AnyRef,
-    ArrayRef as ArrayRef,
-    ExnRef as ExnRef,
-    ExternRef as ExternRef,
-    I31 as I31,
-    StructRef as StructRef,
+from .isa.features import Feature
+from .runtime.aggregates import ArrayRef, ArrayRefPre, StructRef, StructRefPre
+from .runtime.atomics import WaitResult
+from .runtime.caller import Caller
+from .runtime.config import Config
+from .runtime.engine import Engine
+from .runtime.exnref import ExnRef, ExnRefPre
+from .runtime.extern import Extern
+from .runtime.func import Func, TypedFunc
+from .runtime.global_ import Global
+from .runtime.hooks import CallHook, UpdateDeadline
+from .runtime.host import f32, f64, i32, i64, v128
+from .runtime.instance import Export, Instance, InstancePre
+from .runtime.limits import AsyncResourceLimiter, ResourceLimiter, StoreLimits
+from .runtime.linker import Linker
+from .runtime.memory import Memory
+from .runtime.module import Module, ModuleExport, ResourcesRequired
+from .runtime.refs import I31, AnyRef, EqRef, ExternRef
+from .runtime.shared_memory import SharedMemory
+from .runtime.store import Store
+from .runtime.table import Table
+from .runtime.tag import Tag
+from .types import (
+    AbsHeapType,
+    ArrayType,
+    DefType,
+    ExportType,
+    ExternFunc,
+    ExternType,
+    FieldType,
+    FuncType,
+    GlobalType,
+    HeapType,
+    ImportType,
+    IndexType,
+    Limits,
+    MemoryType,
+    NumType,
+    PackedType,
+    RecGroup,
+    RecIndex,
+    RecRef,
+    RefType,
+    StorageType,
+    StructType,
+    SubType,
+    TableType,
+    TagType,
+    ValType,
+    rec_group,
 )
-from asyncwasm.core.runtime.global_ import Global as Global
-from asyncwasm.core.runtime.hooks import CallHook as CallHook, UpdateDeadline as UpdateDeadline
-from asyncwasm.core.runtime.host import (
-    f32 as f32,
-    f64 as f64,
-    i32 as i32,
-    i64 as i64,
-    v128 as v128,
-)
-from asyncwasm.core.runtime.instance import Instance as Instance, InstancePre as InstancePre
-from asyncwasm.core.runtime.limits import (
-    AsyncResourceLimiter as AsyncResourceLimiter,
-    ResourceLimiter as ResourceLimiter,
-    StoreLimits as StoreLimits,
-)
-from asyncwasm.core.runtime.linker import Linker as Linker
-from asyncwasm.core.runtime.memory import Memory as Memory
-from asyncwasm.core.runtime.module import Module as Module, ModuleExport as ModuleExport
-from asyncwasm.core.runtime.shared_memory import SharedMemory as SharedMemory
-from asyncwasm.core.runtime.store import Store as Store
-from asyncwasm.core.runtime.table import Table as Table
-from asyncwasm.core.runtime.tag import Tag as Tag
-from asyncwasm.core.types import (
-    FuncType as FuncType,
-    GlobalType as GlobalType,
-    IndexType as IndexType,
-    Limits as Limits,
-    MemoryType as MemoryType,
-    RefType as RefType,
-    TableType as TableType,
-    TagType as TagType,
-    ValType as ValType,
-)
+
+__all__ = [
+    "I31",
+    "AbsHeapType",
+    "AnyRef",
+    "ArrayRef",
+    "ArrayRefPre",
+    "ArrayType",
+    "AsyncResourceLimiter",
+    "CallHook",
+    "Caller",
+    "Config",
+    "DefType",
+    "Engine",
+    "EqRef",
+    "ExnRef",
+    "ExnRefPre",
+    "Export",
+    "ExportType",
+    "Extern",
+    "ExternFunc",
+    "ExternRef",
+    "ExternType",
+    "Feature",
+    "FieldType",
+    "Func",
+    "FuncType",
+    "Global",
+    "GlobalType",
+    "HeapType",
+    "ImportType",
+    "IndexType",
+    "Instance",
+    "InstancePre",
+    "Limits",
+    "Linker",
+    "Memory",
+    "MemoryType",
+    "Module",
+    "ModuleExport",
+    "NumType",
+    "PackedType",
+    "RecGroup",
+    "RecIndex",
+    "RecRef",
+    "RefType",
+    "ResourceLimiter",
+    "ResourcesRequired",
+    "SharedMemory",
+    "StorageType",
+    "Store",
+    "StoreLimits",
+    "StructRef",
+    "StructRefPre",
+    "StructType",
+    "SubType",
+    "Table",
+    "TableType",
+    "Tag",
+    "TagType",
+    "TypedFunc",
+    "UpdateDeadline",
+    "ValType",
+    "WaitResult",
+    "f32",
+    "f64",
+    "i32",
+    "i64",
+    "rec_group",
+    "v128",
+]

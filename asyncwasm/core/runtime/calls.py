@@ -109,16 +109,27 @@ async def run_async(
     store: Store[Any], caller: Caller[Any] | None, fn: Callable[..., R], args: tuple[Any, ...]
 ) -> R:
     """`enter` on a fiber of its own, when it is the call's turn.  Always checkpoints."""
-    await store.enter_in_turn(caller)
-    return await on_fiber(_enter_fiber, store, caller, fn, args)
+    return await _at_turn(store, caller, enter, fn, args)
 
 
-def _enter_fiber(
-    store: Store[Any], caller: Caller[Any] | None, fn: Callable[..., R], args: tuple[Any, ...]
+async def _at_turn(
+    store: Store[Any],
+    caller: Caller[Any] | None,
+    how: Callable[[Store[Any], Callable[..., R], tuple[Any, ...], bool], R],
+    fn: Callable[..., R],
+    args: tuple[Any, ...],
 ) -> R:
-    # Starting a fiber is a checkpoint: somebody else may have come in since our turn was given.
-    store.enter_nowait(caller)
-    return enter(store, fn, args, True)
+    turn = await store.take_turn(caller)
+
+    def run() -> R:
+        store.enter_at_turn(turn, caller)
+        return how(store, fn, args, True)
+
+    try:
+        return await on_fiber(run)
+    except BaseException:
+        store.give_up_turn(turn)
+        raise
 
 
 def operate_sync(
@@ -136,15 +147,7 @@ async def operate_async(
     store: Store[Any], caller: Caller[Any] | None, fn: Callable[..., R], args: tuple[Any, ...]
 ) -> R:
     """`operate_sync` on a fiber, where limiters may suspend.  Always checkpoints."""
-    await store.enter_in_turn(caller)
-    return await on_fiber(_operate_fiber, store, caller, fn, args)
-
-
-def _operate_fiber(
-    store: Store[Any], caller: Caller[Any] | None, fn: Callable[..., R], args: tuple[Any, ...]
-) -> R:
-    store.enter_nowait(caller)
-    return _operate(store, fn, args, True)
+    return await _at_turn(store, caller, _operate, fn, args)
 
 
 def _operate(

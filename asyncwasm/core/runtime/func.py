@@ -9,8 +9,8 @@ from asyncwasm.core.types import DefType, FuncType, RefType, ValType
 from asyncwasm.errors import LinkError, WrongStoreError
 
 from . import host
-from .calls import run_async, run_sync
 from .caller import caller_of
+from .calls import run_async, run_sync
 from .handles import StoreLike, check_owner
 from .values import from_raw_converter, to_raw_converter
 

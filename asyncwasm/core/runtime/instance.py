@@ -9,8 +9,8 @@ from asyncwasm.core.module import ExternKind, ModuleInfo
 from asyncwasm.core.types import ValType
 from asyncwasm.errors import LinkError, WrongEngineError, WrongStoreError
 
-from .calls import enter, operate_async, operate_sync
 from .caller import caller_of
+from .calls import enter, operate_async, operate_sync
 from .extern import Extern, is_extern, live_type
 from .func import Func, TypedFunc, bind_host
 from .global_ import Global

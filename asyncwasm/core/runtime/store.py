@@ -38,6 +38,7 @@ NEEDS_ASYNC: Final = "store configuration requires that `*_async` functions are 
 # Calls from the host nested in one store (host -> guest -> host -> guest ...).  Every level takes
 # about a kilobyte of the thread's C stack, of which a small thread has 512 of them.
 MAX_NESTED_CALLS: Final = 200
+_BUSY: Final = "store is busy with a call of another task"
 _FUEL_OFF: Final = "fuel is not configured in this store"
 _EPOCHS_OFF: Final = "epoch interruption is not configured in this store"
 _COULD_NOT_WAIT: Final = (
@@ -160,26 +161,50 @@ class Store(Generic[T]):
     def enter_nowait(self, caller: Caller[Any] | None) -> None:
         """Raise `StoreBusyError` unless the current task may enter now."""
         if not self._check_entry(caller):
-            raise StoreBusyError("store is busy with a call of another task")
+            raise StoreBusyError(_BUSY)
 
-    async def enter_in_turn(self, caller: Caller[Any] | None) -> None:
-        """Wait until the current task may enter, if the store queues; else `enter_nowait`."""
-        if self._check_entry(caller):
-            return
+    async def take_turn(self, caller: Caller[Any] | None) -> object | None:
+        """Wait until the current task may enter, if the store queues; else `enter_nowait`.
+
+        Returns what `enter_at_turn` or `give_up_turn` must be given later.
+        """
+        admitted = self._check_entry(caller)
         if not self._queueing:
-            raise StoreBusyError("store is busy with a call of another task")
+            if not admitted:
+                raise StoreBusyError(_BUSY)
+            return None
+        if admitted:
+            if self._depth:
+                return None
+            self._turn = object()
+            taken: object = self._turn
+            return taken
         event = new_event()
         self._queue.append(event)
         try:
             await event.wait()
         except BaseException:
-            if self._turn is event:
-                self._turn = None
-                self._next_turn()
-            else:
+            if self._turn is not event:
                 self._queue.remove(event)
+            self.give_up_turn(event)
             raise
-        self._turn = None
+        turn: object = event
+        return turn
+
+    def enter_at_turn(self, turn: object | None, caller: Caller[Any] | None) -> None:
+        """Use a turn; without one, `enter_nowait`."""
+        if turn is None:
+            # Others ran since the turn was asked for: look again.
+            self.enter_nowait(caller)
+        else:
+            assert self._turn is turn
+            self._turn = None
+
+    def give_up_turn(self, turn: object | None) -> None:
+        """Pass a turn on, unless it was used."""
+        if turn is not None and self._turn is turn:
+            self._turn = None
+            self._next_turn()
 
     def _next_turn(self) -> None:
         # The turn is handed over, not left to whoever comes first: calls run in order.

@@ -216,7 +216,7 @@ def test_a_trap_has_code_message_and_frames(store: Store):
     )
     module = Module(store.engine, text)
     instance = Instance.new(store, module)
-    with pytest.raises(Trap, match="^wasm trap: integer divide by zero$") as caught:
+    with pytest.raises(Trap, match="^wasm trap: integer divide by zero") as caught:
         instance.get_func(store, "run").call(store)
     trap = caught.value
     assert trap.code is TrapCode.INTEGER_DIVISION_BY_ZERO

@@ -156,6 +156,7 @@ def test_an_instance_whose_start_function_traps_is_counted(store: Store):
 
 def test_a_denied_memory_leaves_the_counts(store: Store):
     class Second(ResourceLimiter):
+        memories = 3
         seen = 0
 
         def memory_growing(self, current: int, desired: int, maximum: int | None) -> bool:
@@ -165,9 +166,6 @@ def test_a_denied_memory_leaves_the_counts(store: Store):
 
         def table_growing(self, current: int, desired: int, maximum: int | None) -> bool:
             raise AssertionError("memories come before tables")
-
-        def memories(self) -> int:
-            return 3
 
     store.limiter(Second())
     module = Module(store.engine, "(module (memory 1) (memory 2) (table 1 funcref))")

@@ -34,6 +34,11 @@ def spin(store: Store) -> Func:
     return Instance.new(store, Module(store.engine, LOOP)).get_func(store, "spin")
 
 
+async def spin_async(store: Store) -> Func:
+    instance = await Instance.new_async(store, Module(store.engine, LOOP))
+    return instance.get_func(store, "spin")
+
+
 def test_a_fresh_store_is_at_its_deadline(store: Store):
     with pytest.raises(Trap) as caught:
         spin(store).call(store)
@@ -124,7 +129,7 @@ async def test_a_callback_may_be_a_coroutine_function(store: Store):
 async def test_yielding_gives_other_tasks_a_turn():
     store = Store(Engine(Config(epoch_interruption=True, preemption_interval=None)))
     store.epoch_deadline_async_yield_and_update(1)
-    function = spin(store)
+    function = await spin_async(store)
     turns = 0
 
     async def tick() -> None:
