@@ -66,6 +66,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.obj = _leaving_no_tasks(item.obj)
 
 
+def pytest_collection_finish() -> None:
+    # What is there by now stays, and need not be looked through after every test.
+    gc.collect()
+    gc.freeze()
+
+
 def _leaving_no_tasks(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Any]:
     @functools.wraps(test)
     async def watched(*args: Any, **kwargs: Any) -> None:

@@ -49,7 +49,7 @@ else:
 __all__ = ["Stack", "awaiting_stack", "live_fibers", "suspending_stack", "take_stack"]
 
 MAX_IDLE = 128
-"""Idle stacks kept per thread; each holds some 20 KB."""
+"""Idle stacks kept per thread; each holds some 7 KB."""
 
 DEEP = 200
 """A stack made below this many Python frames is not kept for others.
