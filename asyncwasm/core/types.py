@@ -26,6 +26,7 @@ class NumType(enum.Enum):
 
     @property
     def bits(self) -> int:
+        """The width in bits."""
         return 128 if self is NumType.V128 else int(self.value[1:])
 
     def matches(self, other: ValType) -> bool:
@@ -34,6 +35,7 @@ class NumType(enum.Enum):
 
     @property
     def is_defaultable(self) -> bool:
+        """Whether locals of this type start out with a value: always."""
         return True
 
     def __str__(self) -> str:
@@ -51,6 +53,7 @@ class PackedType(enum.Enum):
 
     @property
     def bits(self) -> int:
+        """The width in bits."""
         return int(self.value[1:])
 
     def __str__(self) -> str:
@@ -171,6 +174,7 @@ class RefType:
 
     @property
     def is_defaultable(self) -> bool:
+        """Whether locals of this type start out with a value, which is null."""
         return self.nullable
 
     def __str__(self) -> str:
@@ -291,6 +295,7 @@ class ArrayType:
     field: FieldType
 
     def matches(self, other: ArrayType) -> bool:
+        """Whether an array of this type may stand for `other`, structurally."""
         return self.field.matches(other.field)
 
     def __str__(self) -> str:
@@ -497,6 +502,7 @@ class IndexType(enum.Enum):
 
     @property
     def value_type(self) -> NumType:
+        """The type of indices."""
         return NumType(self.value)
 
 
@@ -569,6 +575,7 @@ class ExternFunc:
 
     @property
     def func(self) -> FuncType:
+        """Its parameters and results."""
         return self.type.func
 
     def __str__(self) -> str:

@@ -196,9 +196,11 @@ class AnyRef:
         return self.as_eqref(store) is not None
 
     def as_eqref(self, store: StoreLike) -> EqRef | None:
+        """The reference as an `EqRef`, or None if it is none."""
         return self._as(store, EqRef)
 
     def unwrap_eqref(self, store: StoreLike) -> EqRef:
+        """The reference as an `EqRef`.  Raises `TypeError` if it is none."""
         return self._unwrap(store, EqRef)
 
     def is_i31(self, store: StoreLike) -> bool:
@@ -206,9 +208,11 @@ class AnyRef:
         return self.as_i31(store) is not None
 
     def as_i31(self, store: StoreLike) -> I31 | None:
+        """The reference as an `I31`, or None if it is none."""
         return self._as(store, I31)
 
     def unwrap_i31(self, store: StoreLike) -> I31:
+        """The reference as an `I31`.  Raises `TypeError` if it is none."""
         return self._unwrap(store, I31)
 
     def is_struct(self, store: StoreLike) -> bool:
@@ -216,11 +220,13 @@ class AnyRef:
         return self.as_struct(store) is not None
 
     def as_struct(self, store: StoreLike) -> StructRef | None:
+        """The reference as a `StructRef`, or None if it is none."""
         from .aggregates import StructRef
 
         return self._as(store, StructRef)
 
     def unwrap_struct(self, store: StoreLike) -> StructRef:
+        """The reference as a `StructRef`.  Raises `TypeError` if it is none."""
         from .aggregates import StructRef
 
         return self._unwrap(store, StructRef)
@@ -230,11 +236,13 @@ class AnyRef:
         return self.as_array(store) is not None
 
     def as_array(self, store: StoreLike) -> ArrayRef | None:
+        """The reference as an `ArrayRef`, or None if it is none."""
         from .aggregates import ArrayRef
 
         return self._as(store, ArrayRef)
 
     def unwrap_array(self, store: StoreLike) -> ArrayRef:
+        """The reference as an `ArrayRef`.  Raises `TypeError` if it is none."""
         from .aggregates import ArrayRef
 
         return self._unwrap(store, ArrayRef)
