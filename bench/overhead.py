@@ -20,6 +20,7 @@ import wasmtime
 
 from asyncwasm import Config, Engine, Func, Instance, Module, Store
 from asyncwasm.core.text import assemble
+from bench.engines import version
 from bench.report import duration, table, write_between_markers
 from examples.fetch_guest import FetchError, module_path
 
@@ -175,7 +176,7 @@ def main() -> None:
     module = Module(Engine(Config()), wasm)
     rows = [*compiling(), *sync_calls(module, wasm), *trio.run(async_calls, module)]
     shown = table(
-        ["step", "asyncwasm", f"wasmtime {wasmtime.__version__}"],
+        ["step", "asyncwasm", f"wasmtime {version('wasmtime')}"],
         [[what, duration(mine), duration(theirs)] for what, mine, theirs in rows],
     )
     print(shown)
