@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from asyncwasm import ExternRef, Func, NumType, RefType, ValType
+from asyncwasm import ExternRef, Func, RefType, ValType
 from asyncwasm.core.isa.numeric import f32_from_bits, f32_to_bits, f64_from_bits, f64_to_bits
 from asyncwasm.core.text.cursor import Cursor
 from asyncwasm.core.text.lexer import Source
 from asyncwasm.core.text.printer_literals import f32_literal, f64_literal
+from asyncwasm.core.types import NumType
 from asyncwasm.errors import MalformedError
 
 from ._failure import Failure

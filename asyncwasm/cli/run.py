@@ -83,7 +83,7 @@ def _fail(file: str, error: WasmError) -> NoReturn:
 
 
 async def _main(args: argparse.Namespace, engine: Engine, module: Module) -> None:
-    store = Store(engine)
+    store: Store[None] = Store(engine)
     if args.fuel is not None:
         store.set_fuel(args.fuel)
     if args.max_memory is not None:

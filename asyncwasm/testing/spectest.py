@@ -6,15 +6,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from asyncwasm import (
-    F32,
-    F64,
-    FUNCREF,
-    I32,
-    I64,
     FuncType,
     Global,
     GlobalType,
-    IndexType,
     Limits,
     Linker,
     Memory,
@@ -25,6 +19,7 @@ from asyncwasm import (
     TableType,
     ValType,
 )
+from asyncwasm.core.types import F32, F64, FUNCREF, I32, I64, IndexType
 
 _PRINTERS: Final[dict[str, tuple[ValType, ...]]] = {
     "print": (),

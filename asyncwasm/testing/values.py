@@ -7,20 +7,18 @@ from typing import Any, Final
 
 from asyncwasm import (
     I31,
-    AbsHeapType,
     AnyRef,
     ArrayRef,
-    EqRef,
     ExnRef,
     ExternRef,
     Func,
-    NumType,
     RefType,
     Store,
     StructRef,
     ValType,
 )
 from asyncwasm.core.isa.numeric import f32_from_bits, f32_to_bits, f64_from_bits, f64_to_bits
+from asyncwasm.core.runtime.gc import EqRef
 from asyncwasm.core.text.printer_literals import f32_literal, f64_literal
 from asyncwasm.core.text.script_values import (
     Either,
@@ -34,7 +32,7 @@ from asyncwasm.core.text.script_values import (
     Value,
     Vector,
 )
-from asyncwasm.core.types import heap_top
+from asyncwasm.core.types import AbsHeapType, NumType, heap_top
 
 _H = AbsHeapType
 _KINDS: Final[dict[AbsHeapType, type]] = {

@@ -29,7 +29,6 @@ from typing import Any, Final
 from asyncwasm import (
     Config,
     Engine,
-    Feature,
     Func,
     Global,
     Instance,
@@ -44,6 +43,7 @@ from asyncwasm import (
     TrapCode,
     ValidationError,
 )
+from asyncwasm.core.isa.features import Feature
 from asyncwasm.core.text import script
 from asyncwasm.fiber import ThreadEvent
 

@@ -21,13 +21,13 @@ from asyncwasm import (
     Linker,
     LinkError,
     Module,
-    NumType,
     RefType,
     Store,
     StoreLimits,
     WasmError,
 )
 from asyncwasm.core.text.printer import print_module
+from asyncwasm.core.types import NumType
 from asyncwasm.testing import script_config
 from tests.spec.suite import ABSENT, scripts
 from tests.spec.test_roundtrip import modules
