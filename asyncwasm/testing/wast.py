@@ -309,7 +309,7 @@ class _ScriptRunner:
         # A faulty annotation is malformed, whatever the reference interpreter calls it.
         accepted = (MalformedError, ValidationError) if custom else wanted
         try:
-            self._compile(source)
+            self._compile(source).validate_bodies()
         except accepted:
             return
         except (MalformedError, ValidationError) as error:
