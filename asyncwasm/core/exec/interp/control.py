@@ -52,6 +52,10 @@ class TooDeepError(Exception):
     """The function does not fit into Python's nesting limits; another strategy is needed."""
 
 
+class MisfitError(TooDeepError):
+    """A branch that was to work by falling cannot.  Means a mistake in `Control.wraps`."""
+
+
 class Loop:
     """A Python loop being written.
 
@@ -84,6 +88,8 @@ class Control:
         self.function = function
         self.root_end = function.root.end
         self.loop: Loop | None = None
+        # The loop around everything that `L` does not lead out of, if there is one.
+        self.outermost: Loop | None = None
         self.reachable = True
         self.uses_label = False
         self._codes = 0
@@ -202,11 +208,17 @@ class Control:
         direct = self.exit_loop(point)
         if direct is not None:
             return direct
-        if self.loop is None:
-            raise TooDeepError
+        self._pend(point)
+        return [f"L = {self._number(point)}", "break"]
+
+    def _pend(self, point: Point) -> None:
+        """Note that the innermost loop is left for `point` by way of `L`."""
+        # Branches that no loop has to be left for work by falling, or else the construct is
+        # wrapped in a loop.
+        if self.loop is None or self.loop is self.outermost:
+            raise MisfitError
         self.loop.pending[point] = None
         self.uses_label = True
-        return [f"L = {self._number(point)}", "break"]
 
     def goto(self, point: Point, falls: Falls) -> None:
         """Send control to `point`; nothing after this is reached."""
@@ -268,9 +280,7 @@ class Control:
                 if not done:
                     marks.append(self.open("else:"))
             else:
-                if self.loop is None:
-                    raise TooDeepError
-                self.loop.pending[point] = None
+                self._pend(point)
                 self.source.emit(f"{head} break")
         return marks
 
@@ -483,7 +493,7 @@ class Control:
         wrap = self.wraps(node)
         joins = self.joins(node, is_last, end) and (end in falls or not wrap)
         if joins:
-            node.end.alias = end
+            node.end.join(end)
             target, inner = end, falls
         else:
             self.reserve(node.end, base)
@@ -512,7 +522,7 @@ class Control:
         self.emit_all(self.assignments(node.label))
         joins = self.joins(node, is_last, end) and end in falls
         if joins:
-            node.end.alias = end
+            node.end.join(end)
             target, after = end, falls
         else:
             self.reserve(node.end, base)
@@ -547,7 +557,7 @@ class Control:
         wrap = self.wraps(node)
         joins = joins and (end in falls or not wrap)
         if joins:
-            node.end.alias = end
+            node.end.join(end)
             target, inner = end, falls
         else:
             self.reserve(node.end, base)
@@ -712,7 +722,7 @@ class Control:
             if isinstance(item, Instr):
                 continue
             if isinstance(item, Jump):
-                if not is_tail and point in item.points:
+                if not is_tail and any(resolve(label) is point for label in item.points):
                     return False
                 continue
             if not point.reached_from(item.first, item.last):

@@ -46,7 +46,7 @@ class FlatControl(Control):
 
     def __init__(self, body: Body, function: Function) -> None:
         super().__init__(body, function)
-        self._dispatch = self.loop = Loop({}, None, None)
+        self.outermost = self.loop = Loop({}, None, None)
         self._leaf: dict[Point, int] = {}
         # Of each leaf: where its lines start and end, and the `try_table` it belongs to, which
         # is counted from 1.
@@ -58,9 +58,10 @@ class FlatControl(Control):
         self._outer_region = [0]
 
     def exit_loop(self, point: Point) -> list[str] | None:
-        if self.loop is not self._dispatch:
+        if self.loop is not self.outermost:
             return super().exit_loop(point)
-        return [f"P = {self._leaf[point]}", "continue"]
+        leaf = self._leaf.get(point)
+        return None if leaf is None else [f"P = {leaf}", "continue"]
 
     def write(self) -> None:
         source = self.source

@@ -53,6 +53,12 @@ class Point:
         self.alias: Point | None = None
         self.code = 0
 
+    def join(self, other: Point) -> None:
+        """Make coming here the same as coming to `other`."""
+        self.alias = other
+        if self.jumps:
+            other.jumps = sorted(other.jumps + self.jumps)
+
     def reached_from(self, first: int, last: int) -> bool:
         """Whether a branch at a position in `first … last` goes here."""
         i = bisect_left(self.jumps, first)

@@ -14,7 +14,6 @@ from itertools import chain as concatenate
 from typing import TYPE_CHECKING
 
 from .parse import Item, Jump, Node, Point, resolve, switch_chain
-from .registry import Instr
 
 if TYPE_CHECKING:
     from .control import Control, Falls
@@ -63,7 +62,7 @@ class Switch:
         self.bases.append(base)
         joins = control.joins(node, is_last, end) and end in falls
         if joins:
-            node.end.alias = end
+            node.end.join(end)
             self.beyond = falls
         else:
             control.reserve(node.end, base)
@@ -137,11 +136,12 @@ class Switch:
         falls: Falls = {point: f"{self.variable} = {i}" for point, i in self.number.items()}
         if any(point in self.head_targets for point in self.beyond):
             falls.update(self._finishing(checked=True))
-        structure = _structure(concatenate.from_iterable(self.before))
+        head = list(concatenate.from_iterable(self.before))
         end = self.starts[0]
-        used = [point for point in falls if point in self.head_targets]
+        # The `br_table` itself comes last and can fall to anything.
+        used = targets(item for item in head if item is not self.node.switch)
         loop = None
-        if not self._nest(structure, used, end):
+        if not self._nest(head, used & falls.keys(), end):
             loop = control.begin_loop(falls)
             falls = {}
         opened: list[int] = []
@@ -162,7 +162,7 @@ class Switch:
         if loop is not None:
             control.end_loop(loop, {}, done=True)
 
-    def _nest(self, items: list[Item], points: list[Point], end: Point) -> bool:
+    def _nest(self, items: list[Item], points: set[Point], end: Point) -> bool:
         """Whether branches to `points` in `items` can all work by falling."""
         control = self.control
         jumps = sum(isinstance(item, Jump) for item in items)
@@ -217,17 +217,12 @@ class Switch:
         )
         falls.update(self._finishing(checked=checked))
         items = self.cases[k]
-        structure = _structure(items)
-        if self._nest(structure, [point for point in falls if point in found], end):
+        if self._nest(items, found & falls.keys(), end):
             control.seq(items, end, falls)
             return
         loop = control.begin_loop(falls)
         control.seq(items, end, {})
         control.end_loop(loop, {}, done=True)
-
-
-def _structure(items: Iterable[Item]) -> list[Item]:
-    return [item for item in items if not isinstance(item, Instr)]
 
 
 def targets(items: Iterable[Item]) -> set[Point]:
