@@ -375,6 +375,18 @@ def _default(store: StoreLike, wanted: ImportType) -> Extern | HostFunction:
             f"no default value exists for `{wanted.module}::{wanted.name}` with type `{ty}`"
         )
 
+    try:
+        return _make_default(store, wanted, value)
+    except ValueError as error:
+        # The type is the module's, so that it is not the host who is to blame for it.
+        raise LinkError(
+            f"no default value exists for `{wanted.module}::{wanted.name}`: {error}"
+        ) from error
+
+
+def _make_default(
+    store: StoreLike, wanted: ImportType, value: Callable[[ValType], Any]
+) -> Extern | HostFunction:
     ty = wanted.type
     match ty:
         case ExternFunc():
