@@ -1,0 +1,1 @@
+"""Files in memory, behaving as real ones do."""
