@@ -58,6 +58,9 @@ class Body:
         self.stack: list[Expr] = []
         # What is known about integer locals: (lo, hi, zeros).
         self.facts: dict[int, tuple[int, int, int]] = {}
+        # The temporary that the last statement assigned, if that can still be changed: its name
+        # and the range of the statement's lines.
+        self._latest = ("", 0, 0)
         # Temporaries that may hold something needed, as a bit set; swept by `sweep`.
         self._busy = 0
         self._sweep_at = 8
@@ -197,13 +200,32 @@ class Body:
         if expr.effects:
             self.flush()
         self.settle_assigned(1 << index)
-        self.source.emit(f"l{index} = {expr.text}")
+        if not self._redirect(expr, f"l{index}"):
+            self.source.emit(f"l{index} = {expr.text}")
         if expr.bits and (expr.zeros or expr.lo or expr.hi < MASKS[expr.bits]):
             if len(self.facts) >= _MAX_FACTS:
                 self.facts.clear()
             self.facts[index] = (expr.lo, expr.hi, expr.zeros)
         else:
             self.facts.pop(index, None)
+
+    def _redirect(self, expr: Expr, target: str) -> bool:
+        """Let the statement just emitted assign to `target`, if all it did was to make `expr`."""
+        name, start, end = self._latest
+        if expr.text != name or end != len(self.source.lines):
+            return False
+        line = self.source.lines[start]
+        self.source.lines[start] = line.replace(f"{name} = ", f"{target} = ", 1)
+        self._latest = ("", 0, 0)
+        return True
+
+    def emit_value(self, text: str, offset: int = 0, bits: int = 0) -> None:
+        """Emit the assignment of `text` to a fresh temporary, and push that."""
+        result = self.temp(bits)
+        start = len(self.source.lines)
+        self.source.emit(f"{result.text} = {text}", offset)
+        self._latest = (result.text, start, len(self.source.lines))
+        self.push(result)
 
     def forget(self, assigned: int) -> None:
         """Drop what is known about the locals in the bit set `assigned`."""
@@ -307,6 +329,9 @@ class Body:
         self.flush()
         text, *_ = self._format(template, operands)
         self.before_effect()
+        if len(results) == 1:
+            self.emit_value(text, instr.offset, results[0])
+            return
         targets = [self.temp(bits) for bits in results]
         if targets:
             text = f"{', '.join(target.text for target in targets)} = {text}"

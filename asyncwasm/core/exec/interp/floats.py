@@ -14,7 +14,7 @@ from asyncwasm.core.isa.numeric import REFERENCE, f32_from_bits, f64_from_bits
 
 from .body import Body
 from .expr import TRAPS, Expr, merge, test
-from .numeric import bits_of, signed_text
+from .numeric import bits_of, signed
 from .registry import Instr, lowering
 
 _TYPES: Final = ("f32", "f64")
@@ -47,10 +47,8 @@ def round_single(body: Body, expr: Expr) -> None:
     if expr.effects:
         body.flush()
     cell = body.names.singleton("single")
-    result = body.temp()
     body.source.emit(f"{cell}[0] = {expr.text}")
-    body.source.emit(f"{result.text} = {cell}[0]")
-    body.push(result)
+    body.emit_value(f"{cell}[0]")
 
 
 def _push(body: Body, instr: Instr, expr: Expr) -> None:
@@ -142,8 +140,8 @@ def _convert_u(body: Body, instr: Instr) -> None:
 
 @lowering("f64.convert_i32_s", "f64.convert_i64_s")
 def _convert_s(body: Body, instr: Instr) -> None:
-    a = body.pop()
-    body.push(merge(f"{signed_text(a)} + 0.0", a))
+    a = signed(body, body.pop())
+    body.push(merge(f"{a.operand} + 0.0", a))
 
 
 @lowering("f32.convert_i32_u")
@@ -153,8 +151,7 @@ def _convert_single_u(body: Body, instr: Instr) -> None:
 
 @lowering("f32.convert_i32_s")
 def _convert_single_s(body: Body, instr: Instr) -> None:
-    a = body.pop()
-    round_single(body, merge(signed_text(a), a))
+    round_single(body, signed(body, body.pop()))
 
 
 @lowering("f32.demote_f64")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 import sys
+from mmap import mmap
 from typing import TYPE_CHECKING, Final
 
 from asyncwasm.core.isa.numeric import f32_from_bits, f32_to_bits
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from asyncwasm.core.runtime.memory import Memory
 
 _VIEWS: Final = {1: "u16", 2: "u32", 3: "u64"} if sys.byteorder == "little" else {}
+_BYTES: Final = tuple([bytes((value,)) for value in range(256)])
+_BLOCK: Final = 1 << 20
 _FORMATS: Final = {1: "H", 2: "I", 3: "Q"}
 _SIGNED_BYTES: Final = {
     bits: tuple([b if b < 128 else b - 256 + (1 << bits) for b in range(256)]) for bits in (32, 64)
@@ -215,6 +218,10 @@ def _store_f32(body: Body, instr: Instr) -> None:
     value, address = body.pop(), body.stack.pop()
     memory = body.memory(argument.memory)
     to_bits = body.helper(f32_to_bits)
+    if value.simple and value.text[0] in "(0123456789":
+        where = effective(address, argument.offset)
+        body.effect(f"{_pack(body, 'f')}({memory}.view, {{0}}, {{1}})", where, value, instr=instr)
+        return
     body.effect(
         f"{_pack(body, 'f')}({memory}.view, {{0}}, {{1}}) if {{1}} == {{1}} else "
         f"{_pack(body, 'I')}({memory}.view, {{0}}, {to_bits}({{1}}))",
@@ -247,23 +254,24 @@ def memory_fill(memory: Memory, start: int, value: int, size: int) -> None:
     if start + size > memory.size_bytes:
         raise Trap(TrapCode.MEMORY_OUT_OF_BOUNDS)
     view = memory.view
-    block = bytes((value & 255,)) * min(size, _BLOCK)
-    end = start + size
-    while start < end:
-        count = min(end - start, _BLOCK)
-        view[start : start + count] = block[:count]
-        start += count
-
-
-_BLOCK: Final = 1 << 20
+    if size <= _BLOCK:
+        view[start : start + size] = _BYTES[value & 255] * size
+        return
+    block = _BYTES[value & 255] * _BLOCK
+    for at in range(start, start + size, _BLOCK):
+        count = min(start + size - at, _BLOCK)
+        view[at : at + count] = block[:count]
 
 
 def memory_copy(to: Memory, source: Memory, start: int, origin: int, size: int) -> None:
     """`memory.copy`.  Traps, and writes nothing, unless all of it is inside."""
     if start + size > to.size_bytes or origin + size > source.size_bytes:
         raise Trap(TrapCode.MEMORY_OUT_OF_BOUNDS)
-    # Overlapping parts of one memory are copied as if by way of a buffer.
-    to.view[start : start + size] = source.view[origin : origin + size]
+    # Either way overlapping parts of one memory are copied as if by way of a buffer.
+    if to is source and type(mapping := to.view.obj) is mmap:
+        mapping.move(start, origin, size)
+    else:
+        to.view[start : start + size] = source.view[origin : origin + size]
 
 
 def memory_init(

@@ -26,16 +26,14 @@ def bits_of(instr: Instr) -> int:
     return 32 if instr.row.name[1] == "3" else 64
 
 
-def signed_text(expr: Expr) -> str:
-    """The signed value of a canonical expression, as an operand."""
+def signed(body: Body, expr: Expr) -> Expr:
+    """The signed value of a canonical expression, popped last."""
     half = 1 << (expr.bits - 1)
     if expr.hi < half:
-        return expr.operand
-    if expr.constant is not None:
-        return f"({expr.constant - 2 * half})"
-    if expr.simple:
-        return f"({expr.text} if {expr.text} < {half} else {expr.text} - {2 * half})"
-    return f"(({expr.operand} ^ {half}) - {half})"
+        return expr
+    expr = body.atom(expr)
+    text = f"({expr.text} if {expr.text} < {half} else {expr.text} - {2 * half})"
+    return merge(text, expr, bits=expr.bits, lo=-half, hi=half - 1, atomic=True)
 
 
 def signed_value(value: int, bits: int) -> int:
@@ -294,8 +292,11 @@ def _shr_s(body: Body, instr: Instr) -> None:
     if a.hi < half:
         _push_shr_u(body, a, shift)
         return
+    if shift.effects:
+        a, shift = body.atoms(a, shift)
+    a = signed(body, a)
     by = shift.constant or 0
-    text = f"{signed_text(a)} >> {shift.operand}"
+    text = f"{a.operand} >> {shift.operand}"
     body.push(modular(text, a, shift, bits, -half >> by, (half - 1) >> by))
 
 
@@ -447,13 +448,8 @@ def _extend_u(body: Body, instr: Instr) -> None:
 @lowering("i64.extend_i32_s")
 def _extend_s(body: Body, instr: Instr) -> None:
     a = body.pop()
-    if folded(body, instr, a):
-        return
-    half = 1 << 31
-    if a.hi < half:
-        body.push(a.with_bits(64))
-    else:
-        body.push(merge(signed_text(a), a, bits=64, lo=-half, hi=half - 1, atomic=True))
+    if not folded(body, instr, a):
+        body.push(signed(body, a).with_bits(64))
 
 
 @lowering("i32.extend8_s", "i32.extend16_s", "i64.extend8_s", "i64.extend16_s", "i64.extend32_s")
