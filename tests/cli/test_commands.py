@@ -357,9 +357,14 @@ def test_standard_input_and_output() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as on POSIX")
-def test_ctrl_c(functions: Path) -> None:
-    with asyncwasm("run", functions, "--invoke", "forever") as process:
-        time.sleep(2)
+@pytest.mark.parametrize("loop", ["trio", "asyncio", "none"])
+def test_ctrl_c(tmp_path: Path, loop: str) -> None:
+    """A guest that never ends is stopped, once it is known to run."""
+    (tmp_path / "a.wast").write_text(GOOD + TRUE)
+    (tmp_path / "b.wast").write_text("(module (func $f (loop $l (br $l))) (start $f))")
+    with asyncwasm("wast", "--loop", loop, tmp_path) as process:
+        assert process.stdout is not None
+        assert b"a.wast: 2 passed" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err) == (130, b"", b"")
