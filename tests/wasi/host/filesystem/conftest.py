@@ -142,8 +142,8 @@ class MemoryWorld(World):
         return self.filesystem.tree()
 
     def at(self, path: str, permissions: Permission = Permission.READ_WRITE) -> Directory:
-        with self.filesystem.root(permissions) as root:
-            found = root.open_at(path)
+        with self.filesystem.root(Permission.READ_WRITE | Permission.SPECIAL_FILES) as root:
+            found = root.open_at(path, permissions=permissions)
         assert isinstance(found, Directory)
         return found
 

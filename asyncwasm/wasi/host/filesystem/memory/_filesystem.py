@@ -88,13 +88,19 @@ def _fill(directory: Directory, tree: Tree) -> None:
                 file.write(data)
 
 
-def _tree(directory: DirectoryNode) -> dict[str, bytes | str | Symlink | Tree]:
+def _tree(top: DirectoryNode) -> dict[str, bytes | str | Symlink | Tree]:
     found: dict[str, bytes | str | Symlink | Tree] = {}
-    for name, node in directory.entries.items():
-        if isinstance(node, DirectoryNode):
-            found[name.decode()] = _tree(node)
-        elif isinstance(node, LinkNode):
-            found[name.decode()] = Symlink(node.target.decode())
-        elif isinstance(node, FileNode):
-            found[name.decode()] = bytes(node.data)
+    # A guest decides how deep it is.
+    pending = [(top, found)]
+    while pending:
+        directory, content = pending.pop()
+        for name, node in directory.entries.items():
+            if isinstance(node, DirectoryNode):
+                inner: dict[str, bytes | str | Symlink | Tree] = {}
+                content[name.decode()] = inner
+                pending.append((node, inner))
+            elif isinstance(node, LinkNode):
+                content[name.decode()] = Symlink(node.target.decode())
+            elif isinstance(node, FileNode):
+                content[name.decode()] = bytes(node.data)
     return found
