@@ -4,3 +4,59 @@ Capabilities live in `asyncwasm.wasi.host`, once, whatever WASI version asks for
 for each version adapts them to its functions and error numbers.  Nothing is ambient: what a
 guest was not given does not exist for it.
 """
+
+from . import p1 as p1
+from .ctx import WasiCtx as WasiCtx
+from .host.clocks import FakeMonotonicClock as FakeMonotonicClock
+from .host.clocks import FakeWallClock as FakeWallClock
+from .host.clocks import MonotonicClock as MonotonicClock
+from .host.clocks import SystemMonotonicClock as SystemMonotonicClock
+from .host.clocks import SystemWallClock as SystemWallClock
+from .host.clocks import WallClock as WallClock
+from .host.filesystem import Directory as Directory
+from .host.filesystem import FilesystemError as FilesystemError
+from .host.filesystem import MemoryFilesystem as MemoryFilesystem
+from .host.filesystem import Permission as Permission
+from .host.filesystem import open_directory as open_directory
+from .host.random import Random as Random
+from .host.random import SecureRandom as SecureRandom
+from .host.random import SeededRandom as SeededRandom
+from .host.sockets import FakeSocket as FakeSocket
+from .host.sockets import Socket as Socket
+from .host.stdio import INHERIT as INHERIT
+from .host.stdio import BytesOutput as BytesOutput
+from .host.stdio import InputStream as InputStream
+from .host.stdio import OutputStream as OutputStream
+from .run import SANDBOX as SANDBOX
+from .run import RunLimits as RunLimits
+from .run import RunResult as RunResult
+from .run import run as run
+
+__all__ = [
+    "INHERIT",
+    "SANDBOX",
+    "BytesOutput",
+    "Directory",
+    "FakeMonotonicClock",
+    "FakeSocket",
+    "FakeWallClock",
+    "FilesystemError",
+    "InputStream",
+    "MemoryFilesystem",
+    "MonotonicClock",
+    "OutputStream",
+    "Permission",
+    "Random",
+    "RunLimits",
+    "RunResult",
+    "SecureRandom",
+    "SeededRandom",
+    "Socket",
+    "SystemMonotonicClock",
+    "SystemWallClock",
+    "WallClock",
+    "WasiCtx",
+    "open_directory",
+    "p1",
+    "run",
+]
