@@ -34,6 +34,11 @@ _ABSENT_IN = {
 }
 # Bigger scripts take more than a quarter of a second.
 _SMALL = 60_000
+# And these, small as they are: deep recursion, and functions with huge frames.
+_SLOW = """
+    call.wast call_indirect.wast fac.wast return_call.wast return_call_indirect.wast
+    return_call_ref.wast br_table.wast skip-stack-guard-page.wast
+""".split()
 
 
 @dataclass(frozen=True)
@@ -62,10 +67,14 @@ def parameters() -> list[Any]:
         pytest.param(
             script,
             id=name_of(script),
-            marks=[pytest.mark.slow] if script.stat().st_size > _SMALL else [],
+            marks=[pytest.mark.slow] if _is_slow(script) else [],
         )
         for script in scripts()
     ]
+
+
+def _is_slow(script: Path) -> bool:
+    return script.stat().st_size > _SMALL or name_of(script) in _SLOW
 
 
 def engine_for(script: Path, strategy: Any, **options: Any) -> Engine:
