@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,7 @@ class World:
 
     kind: str
     directory: Directory
+    untouched: list[Any]
 
     def write(self, path: str, data: bytes = b"") -> None:
         raise NotImplementedError
@@ -55,13 +57,31 @@ class World:
         """A directory of the world, opened once more."""
         raise NotImplementedError
 
+    def fingerprint(self) -> list[Any]:
+        """What changes with anything done to what is outside, reading apart."""
+        found = []
+        for path in ("outside", "outside/secret", "outside/empty", "outside/dir/secret"):
+            head, _, name = path.rpartition("/")
+            with self.at(head or ".") as parent:
+                status = parent.stat_at(name)
+            found.append(
+                (status.inode, status.links, status.size, status.modified_ns, status.changed_ns)
+            )
+        return found
+
     def inside(self) -> dict[str, Any]:
-        return self.tree()["root"]
+        found: dict[str, Any] = self.tree()["root"]
+        return found
+
+    def clear(self) -> None:
+        """Empty the sandbox."""
+        raise NotImplementedError
 
     def check_outside(self) -> None:
         tree = self.tree()
         assert tree.keys() == {"outside", "root"}
         assert tree["outside"] == OUTSIDE
+        assert self.fingerprint() == self.untouched
 
     def close(self) -> None:
         self.directory.close()
@@ -76,6 +96,7 @@ class HostWorld(World):
         self.write("outside/secret", SECRET)
         self.write("outside/dir/secret", SECRET)
         self.directory = self.at("root")
+        self.untouched = self.fingerprint()
 
     def write(self, path: str, data: bytes = b"") -> None:
         (self.top / path).write_bytes(data)
@@ -85,6 +106,13 @@ class HostWorld(World):
 
     def symlink(self, target: str, path: str) -> None:
         (self.top / path).symlink_to(target)
+
+    def clear(self) -> None:
+        for path in (self.top / "root").iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
     def tree(self) -> dict[str, Any]:
         return self._tree(self.top)
@@ -109,6 +137,7 @@ class MemoryWorld(World):
         self.now = time.time_ns()
         self.filesystem = MemoryFilesystem({"outside": OUTSIDE, "root": {}}, clock=self._clock)
         self.directory = self.at("root")
+        self.untouched = self.fingerprint()
 
     def _clock(self) -> int:
         self.now += 1
@@ -137,6 +166,11 @@ class MemoryWorld(World):
             # Not with `symlink_at`, which makes none that are absolute.
             node = LinkNode(self.filesystem._volume, target.encode())
             self._node(parent).add(name.encode(), node)
+
+    def clear(self) -> None:
+        root = self._node(self.directory)
+        for name in list(root.entries):
+            root.remove(name)
 
     def tree(self) -> dict[str, Any]:
         return self.filesystem.tree()
