@@ -82,7 +82,9 @@ class HostFunction:
                         f"host function `{name}` returned an awaitable: define it with "
                         "`wrap_async` or `new_async`"
                     )
-                result = store.wait(result, caller)
+                held = [result]
+                del result  # see `Store.wait`
+                result = store.wait(held.pop(), caller)
             return lower(result)
 
         def call(*raw: Any) -> Any:

@@ -273,8 +273,12 @@ class Store(Generic[T]):
             raise AsyncSupportError(_COULD_NOT_WAIT)
         outer, depth = self._waiting, self._depth
         self._waiting = _Wait(current_task(), caller)
+        # An awaitable leads to its task.  Suspended frames are invisible to the garbage
+        # collector, so if they held it, a call whose event loop went away would never be freed.
+        held = [awaitable]
+        del awaitable
         try:
-            result = await_(awaitable)
+            result = await_(held.pop())
         finally:
             self._waiting = outer
         if self._depth != depth:
@@ -537,13 +541,14 @@ class _Wait:
     __slots__ = ("caller", "task")
 
     def __init__(self, task: object, caller: Caller[Any] | None) -> None:
-        self.task = task
+        # Not the task itself, which the suspended call must not keep alive.
+        self.task = None if task is None else id(task)
         self.caller = caller
 
     def admits(self, caller: Caller[Any] | None) -> bool:
         if caller is not None and caller is self.caller:
             return True
-        return self.task is not None and self.task is current_task()
+        return self.task is not None and self.task == id(current_task())
 
 
 _NOBODY: Final = _Wait(None, None)
