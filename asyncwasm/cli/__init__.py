@@ -21,7 +21,7 @@ from ._failure import Failure, report
 
 # Commands and what they do; the module of a command is imported when it is used.
 COMMANDS: Final = {
-    "run": "run a module, or call one function of it",
+    "run": "run a program, or call one function of a module",
     "validate": "check that modules are well-formed and valid",
     "parse": "translate the text format into the binary format",
     "print": "translate the binary format into the text format",
@@ -56,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = _parser().parse_args(argv)
         module = importlib.import_module(f".{args.command}", __name__)
         parser: argparse.ArgumentParser = module.make_parser(f"asyncwasm {args.command}")
-        options = parser.parse_intermixed_args(args.arguments)
+        parse = getattr(module, "parse", argparse.ArgumentParser.parse_intermixed_args)
+        options = parse(parser, args.arguments)
         try:
             status: int = module.run(options)
         except Failure as failure:

@@ -1,15 +1,21 @@
-"""`asyncwasm run`: instantiate a module and call one of its functions."""
+"""`asyncwasm run`: run a WASI program as if it were a native one, or call one function."""
 
 from __future__ import annotations
 
 import argparse
 import math
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, NoReturn
 
 import trio
 
 from asyncwasm import Engine, Func, Instance, Linker, Module, Store, StoreLimits
 from asyncwasm.errors import ExitTrap, Trap, WasmError
+from asyncwasm.wasi import INHERIT, Permission, WasiCtx, open_directory, p1
+from asyncwasm.wasi.run import start
 
 from ._failure import Failure, blame, describe
 from ._files import display_name, read_bytes
@@ -30,17 +36,37 @@ _TRAPPED = 134
 def make_parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=prog,
-        usage="%(prog)s [options] FILE [--invoke NAME] [ARG ...]",
-        description="Instantiate a module, call its `_initialize` if it has one, and then the "
-        'function that --invoke names, else its export "", else `_start`, if it has them.',
-        epilog="Numbers are written as in the text format (42, -0x2a, 1.5e3, nan:0x1), vectors as "
-        "one 128-bit number, null references as null.  Put -- in front of arguments that start "
-        "with a dash and are not plain numbers.  Exit status: 0, or that with which the guest "
-        f"exits, or {_TRAPPED} if it traps or runs out of time or fuel, or 1 for other failures.",
+        usage="%(prog)s [options] FILE [ARG ...]",
+        description="Run a WASI (preview 1) program with the standard streams of this process. "
+        "What follows FILE is the program's.  A module is instantiated, its `_initialize` called "
+        'if it has one, and then the function that --invoke names, else its export "", else '
+        "`_start`, if it has them.",
+        epilog="Arguments for --invoke are written as in the text format (42, -0x2a, 1.5e3, "
+        "nan:0x1), vectors as one 128-bit number, null references as null.  Exit status: that with "
+        f"which the program exits, or {_TRAPPED} if it traps or runs out of time or fuel, or 1 for "
+        "other failures.",
     )
     parser.add_argument("file", metavar="FILE", help="a module; - for standard input")
-    parser.add_argument("args", metavar="ARG", nargs="*", help="arguments of the function")
+    parser.add_argument(
+        "args", metavar="ARG", nargs=argparse.REMAINDER, help="arguments of the program"
+    )
     parser.add_argument("--invoke", metavar="NAME", help="the exported function to call")
+    parser.add_argument(
+        "--dir",
+        metavar="HOST[::GUEST]",
+        action="append",
+        default=[],
+        dest="dirs",
+        help="a directory that the program may read and write, and its name for it; repeatable",
+    )
+    parser.add_argument(
+        "--env",
+        metavar="NAME[=VALUE]",
+        action="append",
+        default=[],
+        help="an environment variable, by default with the value that it has here; repeatable",
+    )
+    parser.add_argument("--argv0", metavar="NAME", help="the program's name, by default FILE's")
     parser.add_argument("--fuel", metavar="N", type=count, help="trap after about N instructions")
     parser.add_argument(
         "--max-memory",
@@ -59,6 +85,11 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     return parser
 
 
+def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line: whatever follows FILE, options too, is the program's."""
+    return parser.parse_args(arguments)
+
+
 def run(args: argparse.Namespace) -> int:
     file = display_name(args.file)
     # The module asks for shared memories itself; the host has no say in how it uses them.
@@ -68,9 +99,11 @@ def run(args: argparse.Namespace) -> int:
     with blame(file):
         module = Module(engine, data)
     try:
-        trio.run(_main, args, engine, module)
+        with ExitStack() as opened:
+            trio.run(_main, args, module, opened.enter_context(_context(args, opened)))
     except ExitTrap as exit:
-        return exit.code
+        # As much of it as a process can exit with.
+        return exit.code & 0xFF
     except WasmError as error:
         _fail(file, error)
     return 0
@@ -82,48 +115,80 @@ def _fail(file: str, error: WasmError) -> NoReturn:
     raise Failure(f"{file}: {describe(error)}", status=status, notes=notes) from error
 
 
-async def _main(args: argparse.Namespace, engine: Engine, module: Module) -> None:
-    store: Store[None] = Store(engine)
+def _context(args: argparse.Namespace, opened: ExitStack) -> WasiCtx:
+    preopens = {}
+    for text in args.dirs:
+        host, separator, guest = text.partition("::")
+        with blame(host):
+            directory = open_directory(host, Permission.READ_WRITE)
+        preopens[guest if separator else host] = opened.enter_context(directory)
+    try:
+        return WasiCtx(
+            args=[args.argv0 or Path(args.file).name, *args.args],
+            env=[variable for text in args.env for variable in _variable(text)],
+            preopens=preopens,
+            # Standard input has been read to its end if the module came from there.
+            stdin=None if args.file == "-" else INHERIT,
+            stdout=INHERIT,
+            stderr=INHERIT,
+        )
+    except ValueError as error:
+        raise Failure(str(error), status=2) from error
+
+
+def _variable(text: str) -> list[tuple[str, str]]:
+    name, separator, value = text.partition("=")
+    if separator:
+        return [(name, value)]
+    found = os.environ.get(name)
+    return [] if found is None else [(name, found)]
+
+
+async def _main(args: argparse.Namespace, module: Module, ctx: WasiCtx) -> None:
+    store = Store(module.engine, ctx)
     if args.fuel is not None:
         store.set_fuel(args.fuel)
     if args.max_memory is not None:
         store.limiter(StoreLimits(memory_size=args.max_memory))
     with trio.move_on_after(math.inf if args.timeout is None else args.timeout) as scope:
-        await _call(args, engine, store, module)
+        await _call(args, store, module)
     if scope.cancelled_caught:
         file = display_name(args.file)
         raise Failure(f"{file}: timed out after {args.timeout:g} s", status=_TRAPPED)
 
 
-async def _call(
-    args: argparse.Namespace, engine: Engine, store: Store[None], module: Module
-) -> None:
-    instance = await Linker(engine).instantiate_async(store, module)
-    initialize = instance.get_func(store, "_initialize")
-    if initialize is not None:
-        await initialize.call_async(store)
+async def _call(args: argparse.Namespace, store: Store[WasiCtx], module: Module) -> None:
+    linker = Linker(module.engine)
+    p1.add_to_linker_async(linker, lambda ctx: ctx)
+    instance = await start(linker, store, module)
     func = _find(instance, store, args.invoke)
-    if func is None:
-        if args.args:
-            raise Failure(f"{display_name(args.file)}: there is no function to give arguments to")
-        return
-    ty = func.ty(store)
-    if len(args.args) != len(ty.params):
-        raise Failure(
-            f"expected {len(ty.params)} arguments for `{args.invoke or func.name}` "
-            f"of type `{ty}`, got {len(args.args)}"
-        )
-    values = [parse_value(text, p) for text, p in zip(args.args, ty.params, strict=True)]
-    found: Any = await func.call_async(store, *values)
-    results = found if len(ty.results) > 1 else (found,) * len(ty.results)
-    for value, result in zip(results, ty.results, strict=True):
-        print(show_value(value, result))
+    if args.invoke is not None and func is not None:
+        await _invoke(args, store, func)
+    elif func is not None:
+        await func.call_async(store)
+    elif args.args:
+        raise Failure(f"{display_name(args.file)}: there is no function to give arguments to")
 
 
-def _find(instance: Instance, store: Store[None], name: str | None) -> Func | None:
+def _find(instance: Instance, store: Store[WasiCtx], name: str | None) -> Func | None:
     if name is None:
         return instance.get_func(store, "") or instance.get_func(store, "_start")
     func = instance.get_func(store, name)
     if func is None:
         raise Failure(f"no function is exported as `{name}`")
     return func
+
+
+async def _invoke(args: argparse.Namespace, store: Store[WasiCtx], func: Func) -> None:
+    ty = func.ty(store)
+    texts = args.args[1:] if args.args[:1] == ["--"] else args.args
+    if len(texts) != len(ty.params):
+        raise Failure(
+            f"expected {len(ty.params)} arguments for `{args.invoke}` "
+            f"of type `{ty}`, got {len(texts)}"
+        )
+    values = [parse_value(text, p) for text, p in zip(texts, ty.params, strict=True)]
+    found: Any = await func.call_async(store, *values)
+    results = found if len(ty.results) > 1 else (found,) * len(ty.results)
+    for value, result in zip(results, ty.results, strict=True):
+        print(show_value(value, result))

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from asyncwasm.core import Config, Engine, ExternFunc, Instance, Linker, Module, Store, StoreLimits
-from asyncwasm.errors import ExitTrap, LinkError, ResourceLimitError
+from asyncwasm.core import Config, Engine, Instance, Linker, Module, Store, StoreLimits
+from asyncwasm.errors import ExitTrap, ResourceLimitError
 
 from . import p1
 from .ctx import Environment, HostDirectory, WasiCtx
@@ -97,7 +97,7 @@ async def run(
     monotonic_clock: MonotonicClock | None = None,
     random: Random | None = None,
 ) -> RunResult:
-    """Run a WASI command to its end.
+    """Run a WASI command to its end: `_initialize`, if there is one, and `_start`.
 
     `program` is the path of a module, its bytes (binary or text), or a `Module`, which is the
     way to run one often.  `args` come after the program's name, `argv0`.  What a program is
@@ -204,14 +204,7 @@ async def _run(module: Module, ctx: WasiCtx, limits: RunLimits) -> int:
 
 
 async def start(linker: Linker, store: Store[Any], module: Module) -> Instance:
-    """Instantiate a command or a reactor, and call the `_initialize` of the latter.
-
-    Raises `LinkError` for a module that is both.
-    """
-    if isinstance(module.get_export("_start"), ExternFunc) and isinstance(
-        module.get_export("_initialize"), ExternFunc
-    ):
-        raise LinkError("Program cannot be both a Command and a Reactor")
+    """Instantiate a program, and call its `_initialize` if it has one."""
     instance = await linker.instantiate_async(store, module)
     initialize = instance.get_func(store, "_initialize")
     if initialize is not None:

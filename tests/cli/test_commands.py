@@ -116,7 +116,6 @@ def test_wrong_usage(run: Run, args: list[str]) -> None:
     ],
 )
 def test_run_invoke(run: Run, functions: Path, args: list[str], output: str) -> None:
-    assert run("run", functions, "--invoke", *args) == (0, output, "")
     assert run("run", "--invoke", args[0], functions, *args[1:]) == (0, output, "")
 
 
@@ -135,7 +134,7 @@ def test_run_invoke(run: Run, functions: Path, args: list[str], output: str) -> 
     ],
 )
 def test_run_wrong_arguments(run: Run, functions: Path, args: list[str], message: str) -> None:
-    status, out, err = run("run", functions, "--invoke", *args)
+    status, out, err = run("run", "--invoke", args[0], functions, *args[1:])
     assert (status, out) == (1, "")
     assert err.startswith("asyncwasm: error: ")
     assert message in err
@@ -143,7 +142,7 @@ def test_run_wrong_arguments(run: Run, functions: Path, args: list[str], message
 
 
 def test_run_reports_traps_with_a_backtrace(run: Run, functions: Path) -> None:
-    status, out, err = run("run", functions, "--invoke", "unreachable")
+    status, out, err = run("run", "--invoke", "unreachable", functions)
     assert (status, out) == (134, "")
     lines = err.splitlines()
     assert lines[0] == (
@@ -154,16 +153,16 @@ def test_run_reports_traps_with_a_backtrace(run: Run, functions: Path) -> None:
 
 
 def test_run_limits(run: Run, functions: Path) -> None:
-    assert run("run", functions, "--invoke", "grow")[1] == "1\n"
-    assert run("run", functions, "--max-memory", "1MiB", "--invoke", "grow")[1] == "-1\n"
-    status, _, err = run("run", functions, "--max-memory", "65535", "--invoke", "grow")
+    assert run("run", "--invoke", "grow", functions)[1] == "1\n"
+    assert run("run", "--max-memory", "1MiB", "--invoke", "grow", functions)[1] == "-1\n"
+    status, _, err = run("run", "--max-memory", "65535", "--invoke", "grow", functions)
     assert status == 1
     assert "memory" in err
-    status, _, err = run("run", functions, "--fuel", "1000", "--invoke", "forever")
+    status, _, err = run("run", "--fuel", "1000", "--invoke", "forever", functions)
     assert (status, "fuel" in err) == (134, True)
-    assert run("run", functions, "--fuel", "1000", "--invoke", "add", "1", "2")[1] == "3\n"
+    assert run("run", "--fuel", "1000", "--invoke", "add", functions, "1", "2")[1] == "3\n"
     started = time.monotonic()
-    status, _, err = run("run", functions, "--timeout", "50ms", "--invoke", "forever")
+    status, _, err = run("run", "--timeout", "50ms", "--invoke", "forever", functions)
     assert (status, "timed out after 0.05 s" in err) == (134, True)
     assert time.monotonic() - started < 10
 
