@@ -34,30 +34,31 @@ class _StackBudget:
     """
 
     def __init__(self) -> None:
-        self.users = 0
+        # By an id and a depth, so that doing either twice is harmless: a signal handler may raise
+        # in the middle of it.
+        self.users: set[tuple[int, int]] = set()
         self.before = 0
         self.raised = 0
 
-    def acquire(self, frames: int) -> None:
-        self.users += 1
+    def acquire(self, user: tuple[int, int], frames: int) -> None:
         limit = sys.getrecursionlimit()
-        if self.users == 1:
-            self.before = self.raised = limit
+        # Still raised without users: see `release`.
+        if not self.users and limit != self.raised:
+            self.before = limit
+        self.users.add(user)
         wanted = self.before + frames
         if wanted > limit:
-            sys.setrecursionlimit(wanted)
             self.raised = wanted
+            sys.setrecursionlimit(wanted)
 
-    def release(self) -> None:
-        self.users -= 1
-        if self.users == 0 and self.raised != self.before:
-            # Left alone if somebody else set the limit meanwhile.
-            if sys.getrecursionlimit() == self.raised:
-                try:
-                    sys.setrecursionlimit(self.before)
-                except RecursionError:
-                    return  # we are deeper than that now: the next release tries again
-            self.raised = self.before
+    def release(self, user: tuple[int, int]) -> None:
+        self.users.discard(user)
+        # Left alone if somebody else set the limit meanwhile.
+        if not self.users and sys.getrecursionlimit() == self.raised != self.before:
+            try:
+                sys.setrecursionlimit(self.before)
+            except RecursionError:
+                return  # we are deeper than that now: the next release tries again
 
 
 _BUDGET: Final = _StackBudget()
@@ -70,20 +71,28 @@ def enter(store: Store[Any], fn: Callable[..., R], args: tuple[Any, ...], may_su
     which says that this runs on a fiber.  Raises `Trap`, `ThrownException`, and whatever host
     functions, hooks and limiters raise.
     """
-    previous = store.begin(may_suspend)
-    _BUDGET.acquire(store.engine.config.max_wasm_frames)
+    depth, outer = store._depth, store._may_suspend
+    user = (id(store), depth)
     try:
-        if store._hook is not None:
-            return _enter_hooked(store, fn, args)
-        return fn(*args)
-    except BaseException as error:
-        shaped = _shape(store, error)
-        if shaped is error:
-            raise
-        raise shaped from None
-    finally:
-        _BUDGET.release()
-        store.end(previous)
+        try:
+            store.begin(may_suspend)
+            _BUDGET.acquire(user, store.engine.config.max_wasm_frames)
+            if store._hook is not None:
+                return _enter_hooked(store, fn, args)
+            return fn(*args)
+        except BaseException as error:
+            shaped = _shape(store, error)
+            if shaped is error:
+                raise
+            raise shaped from None
+        finally:
+            _BUDGET.release(user)
+            store.end(depth, outer)
+    except BaseException:
+        # Again, for what a signal handler may have cut short.
+        _BUDGET.release(user)
+        store.end(depth, outer)
+        raise
 
 
 def _enter_hooked(store: Store[Any], fn: Callable[..., R], args: tuple[Any, ...]) -> R:
@@ -153,11 +162,16 @@ async def operate_async(
 def _operate(
     store: Store[Any], fn: Callable[..., R], args: tuple[Any, ...], may_suspend: bool
 ) -> R:
-    previous = store.begin(may_suspend)
+    depth, outer = store._depth, store._may_suspend
     try:
-        return fn(*args)
-    finally:
-        store.end(previous)
+        try:
+            store.begin(may_suspend)
+            return fn(*args)
+        finally:
+            store.end(depth, outer)
+    except BaseException:
+        store.end(depth, outer)  # again: see `enter`
+        raise
 
 
 def _shape(store: Store[Any], error: BaseException) -> BaseException:

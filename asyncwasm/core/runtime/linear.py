@@ -171,12 +171,12 @@ class LinearMemory:
 
     def _resize(self, size: int) -> None:
         whole = self._whole
-        self.view = whole[:size]
-        self.u16 = whole[: size & ~1].cast("H")
-        self.u32 = whole[: size & ~3].cast("I")
+        u16 = whole[: size & ~1].cast("H")
+        u32 = whole[: size & ~3].cast("I")
         wide = whole[: size & ~7]
-        self.u64 = wide.cast("Q")
-        self.f64 = wide.cast("d")
+        u64, f64 = wide.cast("Q"), wide.cast("d")
+        # All or nothing, should a signal handler raise in here.
+        self.view, self.u16, self.u32, self.u64, self.f64 = whole[:size], u16, u32, u64, f64
         # Last: another thread that has seen the new size can use the new views.
         self.size_bytes = size
 

@@ -208,33 +208,41 @@ class Store(Generic[T]):
 
     def _next_turn(self) -> None:
         # The turn is handed over, not left to whoever comes first: calls run in order.
-        if self._queue and self._depth == 0:
+        if self._queue and self._depth == 0 and self._turn is None:
             self._turn = self._queue.popleft()
             self._turn.set()
 
-    def begin(self, may_suspend: bool) -> bool:
-        """Start a call; the result goes to `end`.  Traps if calls are nested too deeply."""
-        if self._depth >= MAX_NESTED_CALLS:
+    def begin(self, may_suspend: bool) -> None:
+        """Start a call.  Traps if calls are nested too deeply.
+
+        Whatever happens, `end` follows, with `_depth` and `_may_suspend` as they were before:
+        a signal handler may raise in the middle of this.
+        """
+        depth = self._depth
+        if depth >= MAX_NESTED_CALLS:
             raise Trap(TrapCode.STACK_OVERFLOW)
-        previous = self._may_suspend
         self._may_suspend = may_suspend
-        self._depth += 1
+        self._depth = depth + 1
         config = self.engine.config
+        if depth == 0:
+            self._waiting = None
         if config.checks_interrupts:
-            if self._depth == 1:
+            if depth == 0:
                 self.interrupt[0] = 0
                 self.engine._running[id(self)] = self
             if config.epoch_interruption:
                 self._flag_epoch()
             if may_suspend and config.preemption_interval is not None:
                 TICKER.watch(id(self), self.interrupt, config.preemption_interval)
-        return previous
 
-    def end(self, previous: bool) -> None:
-        """End a call that `begin` started."""
-        self._may_suspend = previous
-        self._depth -= 1
+    def end(self, depth: int, may_suspend: bool) -> None:
+        """End a call; the arguments are the state before it.  Doing so again changes nothing."""
+        # A call that outlived the one it was nested in must not come back to life here.
+        if self._depth > depth:
+            self._depth = depth
+            self._may_suspend = may_suspend
         if self._depth == 0:
+            self._may_suspend = False
             self.engine._running.pop(id(self), None)
             TICKER.unwatch(id(self))
             if self._queue:

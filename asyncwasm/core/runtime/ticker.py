@@ -42,13 +42,13 @@ class Ticker:
         with self._lock:
             if self._awake:
                 return
-            self._awake = True
+            # In this order, because a signal handler may raise in here.
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="asyncwasm-ticker", daemon=True
-                )
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="asyncwasm-ticker", daemon=True)
+                thread.start()
+                self._thread = thread
             self._wake.set()
+            self._awake = True
 
     def _run(self) -> None:
         idle = 0
