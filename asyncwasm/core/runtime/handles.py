@@ -7,7 +7,7 @@ Objects that a store owns hold that store, and every public method takes a store
 from __future__ import annotations
 
 import operator
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from asyncwasm.errors import AsyncSupportError, WrongStoreError
@@ -53,9 +53,8 @@ def check_async(store: Store[Any], name: str) -> None:
 
 def cannot_wait(awaitable: Awaitable[Any]) -> Any:
     """The `Wait` of sync operations: closes a coroutine and raises `AsyncSupportError`."""
-    close = getattr(awaitable, "close", None)
-    if close is not None:
-        close()
+    if isinstance(awaitable, Coroutine):
+        awaitable.close()
     raise AsyncSupportError(
         "when using an async resource limiter `*_async` functions must be used instead"
     )

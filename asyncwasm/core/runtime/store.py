@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar, final
 
 from asyncwasm.errors import (
@@ -581,6 +581,5 @@ class _Bracket:
 
 def _close(awaitable: object) -> None:
     # A coroutine that will never run is closed, so that nobody is warned of it.
-    close = getattr(awaitable, "close", None)
-    if close is not None:
-        close()
+    if isinstance(awaitable, Coroutine):
+        awaitable.close()
