@@ -111,7 +111,7 @@ def _run_file(job: _Job) -> ScriptResult | str:
     except Failure as failure:
         return str(failure)
     options: dict[str, Any] = {feature.switch: on for feature, on in switches}
-    engine = Engine(script_config(strategy=strategy, **options))
+    engine = Engine(script_config(Path(file).absolute(), strategy=strategy, **options))
     if loop == "none":
         return run_script_sync(text, file=file, engine=engine)
 

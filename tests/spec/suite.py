@@ -21,17 +21,6 @@ CORE = ROOT / "core"
 ABSENT = f"no official test suite in {ROOT} (see ASYNCWASM_SPEC_TESTS)"
 ENGINES = ["interpreter"]
 
-# Proposals that the scripts of a directory assume to be absent, because they are older.
-_ABSENT_IN = {
-    "proposals/threads": [
-        "wasm_reference_types",
-        "wasm_function_references",
-        "wasm_gc",
-        "wasm_exceptions",
-        "wasm_memory64",
-        "wasm_multi_memory",
-    ],
-}
 # Bigger scripts take more than a quarter of a second.
 _SMALL = 60_000
 # And these, small as they are: deep recursion, and functions with huge frames.
@@ -79,9 +68,7 @@ def _is_slow(script: Path) -> bool:
 
 def engine_for(script: Path, strategy: Any, **options: Any) -> Engine:
     """An engine with the features that a script is written for."""
-    directory = script.parent.relative_to(CORE).as_posix()
-    switches = dict.fromkeys(_ABSENT_IN.get(directory, []), False)
-    return Engine(script_config(strategy=strategy, **switches, **options))
+    return Engine(script_config(script, strategy=strategy, **options))
 
 
 def known_failures() -> dict[str, Expectation]:
