@@ -53,7 +53,6 @@ from .results import Failure, ScriptResult, Skip
 from .spectest import define_spectest
 from .values import HostReferences, show_patterns, show_values
 
-
 # Proposals that came after the scripts of another proposal were written, which assert that what
 # they bring does not exist: by the directory of the official suite that the scripts are in.
 _LATER: Final = {
