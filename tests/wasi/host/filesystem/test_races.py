@@ -188,6 +188,7 @@ def closing(world: HostWorld) -> Iterator[HostWorld]:
         world.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scene", SCENES)
 def test_a_swap_before_each_call(new_world, scene, monkeypatch):
     real_open_beneath = _openat2.open_beneath

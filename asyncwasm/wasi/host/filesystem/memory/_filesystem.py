@@ -32,7 +32,8 @@ class MemoryFilesystem:
     """Files in memory: for a guest that needs some but none of the host's, and for tests.
 
     Starts with `tree`.  All content together takes at most `max_bytes`, with 512 bytes added for
-    each file, directory and link; past that, writing fails with `NOSPC`.  `clock` gives the
+    each file, directory and link, and as many for each name; past that, writing fails with
+    `NOSPC`.  `clock` gives the
     nanoseconds since 1970 that become timestamps.  Threads may share it.
     """
 

@@ -13,6 +13,9 @@ from .._types import FileType, Metadata, NewTime, SetTime
 NODE_BYTES: Final = 512
 """What a file, directory or link takes of the space besides its content, about as in Python."""
 
+NAME_BYTES: Final = 512
+"""What a name takes, the same for all, so that a rename always finds space."""
+
 _devices: Final = itertools.count(1)
 
 
@@ -95,15 +98,15 @@ class Node:
         """Have so many names more, or fewer."""
         self.links += count
         self.changed_ns = self.volume.clock()
-        self._settle()
+        self.settle()
 
     def open(self, count: int) -> None:
         """Be open so many times more, or fewer."""
         self.opens += count
         self.volume.opens += count
-        self._settle()
+        self.settle()
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Give the space back once nobody can get here any more."""
         if not (self.links or self.opens):
             self.volume.take(-NODE_BYTES - self.size)
@@ -199,6 +202,11 @@ class DirectoryNode(Node):
 
     def add(self, name: bytes, node: Node) -> None:
         self.check_new(name)
+        try:
+            self.volume.take(NAME_BYTES)
+        except FilesystemError:
+            node.settle()
+            raise
         self.entries[name] = node
         if isinstance(node, DirectoryNode):
             node.parent = self
@@ -208,6 +216,7 @@ class DirectoryNode(Node):
 
     def remove(self, name: bytes) -> None:
         node = self.entries.pop(name)
+        self.volume.take(-NAME_BYTES)
         if isinstance(node, DirectoryNode):
             node.parent = None
             self.subdirectories -= 1
