@@ -103,7 +103,6 @@ class Switch:
                 self.elsewhere.append(point)
         for k, found in enumerate(self.case_targets):
             following = {self.number[point] for point in found if point in self.number}
-            following = {number for number in following if number < count}
             if self._case_falls_on(k) and k + 1 < count:
                 following.add(k + 1)
             self.reach.append(max(following, default=-1))

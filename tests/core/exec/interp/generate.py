@@ -87,7 +87,7 @@ class Generator:
         self.results = results
         self.labels = [Label(results)]
         self.lines = []
-        self.budget = rnd.choice((20, 60, 150, 400))
+        self.budget = rnd.choice((20, 60, 150, 400, 1000))
         self.statements(rnd.randint(1, 6), 0)
         for ty in results:
             self.visible(ty)
@@ -145,7 +145,7 @@ class Generator:
             self.call(None, depth)
         elif choice < 0.95:
             self.emit("i32.const 1\n memory.grow\n drop")
-        elif choice < 0.98:
+        elif choice < 0.96:
             for _ in range(3):
                 self.emit(f"i32.const {rnd.choice((0, 5, 100, 65000, 65536))}")
             self.emit(rnd.choice(("memory.fill", "memory.copy")))
@@ -215,15 +215,17 @@ class Generator:
             self.statement(depth + 2)
         self.value("i32", depth + 2)
         self.emit(f"i32.const {rnd.choice((3, 7))}\n i32.and")
-        targets = [rnd.randrange(cases + 1) for _ in range(cases)]
-        if rnd.random() < 0.5:
-            targets = list(range(cases))
+        targets = list(range(cases))
+        if rnd.random() < 0.6:
+            plain = [i for i in range(len(self.labels)) if not self.labels[-1 - i].types]
+            targets = [rnd.choice((rnd.choice(plain), t, t)) for t in targets]
         self.emit(f"br_table {' '.join(map(str, [*targets, cases]))}")
         for i in range(cases):
             self.emit("end")
             self.labels.pop()
             if self.statements(rnd.randint(0, 2), depth + 1) and rnd.random() < 0.6:
-                self.emit(f"br {cases - 1 - i}")
+                plain = [i for i in range(len(self.labels)) if not self.labels[-1 - i].types]
+                self.emit(f"br {rnd.choice((cases - 1 - i, rnd.choice(plain)))}")
         self.emit("end")
         self.labels.pop()
 
