@@ -40,29 +40,24 @@ def wait_sync(
 
 
 async def wait_ready(file: FileDescriptorLike, *, write: bool = False) -> bool:
-    """Suspend until an operation on `file` would not block.  Always checkpoints.
+    """Suspend until an operation on `file` does not block.  Always checkpoints.
 
-    False, at once, if the event loop cannot wait for such a file.
+    Nothing else has run on the event loop since it was found to be ready.  False, at once, if
+    the event loop cannot wait for such a file.
     """
-    try:
-        if is_ready(file, write=write):
-            await anyio.lowlevel.checkpoint()
-            return True
-    except OSError as error:
-        if error.errno == errno.EBADF:
-            raise
     wait: Callable[[Any], Awaitable[None]] = anyio.wait_writable if write else anyio.wait_readable
-    while True:
+    await anyio.lowlevel.checkpoint()
+    while not is_ready(file, write=write):
         try:
             await wait(file)
         except anyio.BusyResourceError:
-            # Another program shares the descriptor.  One of both is served first anyway.
+            # Another program waits for the same descriptor, and one is served first anyway.
             await anyio.sleep(_BUSY_SECONDS)
         except OSError as error:
             if error.errno == errno.EBADF:
                 raise
             return False
-        return True
+    return True
 
 
 async def first_of(waiters: Sequence[Callable[[], Awaitable[object]]]) -> None:
