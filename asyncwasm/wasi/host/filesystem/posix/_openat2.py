@@ -11,7 +11,6 @@ import functools
 import os
 import platform
 import struct
-import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -55,7 +54,7 @@ def open_beneath(directory: int, path: bytes) -> int | None:
 def _call() -> Call | None:
     """The call, which returns a descriptor or a negated error number; None if it is not there."""
     machine = platform.machine().lower()
-    if sys.platform != "linux" or not machine.startswith(_MACHINES):
+    if platform.system() != "Linux" or not machine.startswith(_MACHINES):
         return None
     try:
         syscall = ctypes.CDLL(None, use_errno=True).syscall
