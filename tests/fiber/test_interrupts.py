@@ -36,6 +36,9 @@ def storm():
         raise KeyboardInterrupt
 
     previous = signal.signal(signal.SIGALRM, interrupt)
+    # pytest's watchdog thread has just been started, and takes signals until it blocks them; one
+    # that it takes while the interpreter is about to look may go unnoticed.
+    time.sleep(0.05)
     gc.disable()  # what is raised in the callbacks that test tools give it is lost
     yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
     gc.enable()
@@ -48,12 +51,14 @@ def test_interrupts_anywhere_in_calls(storm):
     log: list[int] = []
 
     def body() -> None:
-        log.append(1)
+        # An interrupt between two statements must not look like a `finally` that never ran.
+        entered = len(log)
         try:
+            log.append(1)
             while True:
                 await_(Value())
         finally:
-            log.append(-1)
+            del log[entered:]
 
     interrupted = 0
     for turn in range(400):
@@ -70,7 +75,7 @@ def test_interrupts_anywhere_in_calls(storm):
             call.close()
         assert live_fibers() == 0
     assert interrupted == 400
-    assert sum(log) == 0
+    assert not log
 
 
 @pytest.mark.slow
