@@ -42,7 +42,7 @@ class QuickJs:
             if self.interrupts_left is None:
                 return 0
             self.interrupts_left -= 1
-            return self.interrupts_left < 0
+            return int(self.interrupts_left < 0)
 
         def clock_time_get(caller: Caller, clock: int, precision: int, at: int) -> int:
             return 0
