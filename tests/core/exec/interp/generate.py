@@ -437,3 +437,169 @@ class Generator:
 
 def _list(word: str, types: list[str]) -> str:
     return f"({word} {' '.join(types)})" if types else ""
+
+
+class ControlGenerator:
+    """A module with one function that is nothing but control flow.
+
+    `run(seed)` returns a hash over the marks that it passes; conditions are bits of a random
+    number that it keeps.
+    """
+
+    def __init__(self, seed: int, size: int = 40) -> None:
+        self.random = random.Random(seed)
+        self.size = size
+        self.marks = 0
+        self.lines: list[str] = []
+        # The number of values that a branch to the label takes.
+        self.labels: list[int] = []
+
+    def module(self) -> str:
+        self.labels = [1]
+        if self.items(0):
+            self.lines.append("global.get $hash")
+        body = "\n".join(self.lines)
+        return f"""(module
+            (global $hash (mut i32) (i32.const 0))
+            (global $state (mut i32) (i32.const 0))
+            (global $fuel (mut i32) (i32.const 0))
+            (func $next (result i32)
+                (global.set $state (i32.add
+                    (i32.mul (global.get $state) (i32.const 1664525)) (i32.const 1013904223)))
+                (i32.shr_u (global.get $state) (i32.const 13)))
+            (func $mark (param i32)
+                (global.set $hash (i32.add
+                    (i32.mul (global.get $hash) (i32.const 31)) (local.get 0))))
+            (func (export "run") (param i32) (result i32) (local $a i32) (local $b i32)
+                (global.set $state (local.get 0))
+                (global.set $hash (i32.const 0))
+                (global.set $fuel (i32.const 200))
+                {body}))"""
+
+    def emit(self, text: str) -> None:
+        self.lines.append(text)
+
+    def mark(self) -> None:
+        self.marks += 1
+        self.emit(f"(call $mark (i32.const {self.marks}))")
+
+    def random_bits(self, mask: int) -> None:
+        self.emit(f"(i32.and (call $next) (i32.const {mask}))")
+
+    def value(self) -> None:
+        """Push a value: something that depends on what ran, or a local."""
+        choice = self.random.random()
+        if choice < 0.4:
+            self.emit("(global.get $hash)")
+        elif choice < 0.7:
+            self.emit(f"(local.get {self.random.choice('012')})")
+        else:
+            self.emit(f"(i32.const {self.random.randint(0, 99)})")
+
+    def items(self, depth: int) -> bool:
+        """Write some items; False if control does not reach their end."""
+        return all(self.item(depth) for _ in range(self.random.choice((0, 1, 1, 2, 2, 3, 4))))
+
+    def item(self, depth: int) -> bool:
+        rnd = self.random
+        self.size -= 1
+        choice = rnd.random()
+        if self.size < 0 or depth > 14:
+            choice *= 0.5
+        if choice < 0.15:
+            self.mark()
+        elif choice < 0.22:
+            self.value()
+            self.emit(f"(local.set {rnd.choice('012')})")
+        elif choice < 0.42:
+            label = rnd.randrange(len(self.labels))
+            values = self.labels[-1 - label]
+            for _ in range(values):
+                self.value()
+            self.random_bits(rnd.choice((1, 3, 3)))
+            if rnd.random() < 0.4:
+                self.emit("i32.eqz")
+            self.emit(f"br_if {label}")
+            self.emit("drop\n" * values)
+        elif choice < 0.46 and depth:
+            label = rnd.randrange(len(self.labels))
+            for _ in range(self.labels[-1 - label]):
+                self.value()
+            self.emit(f"br {label}")
+            return False
+        elif choice < 0.50 and depth:
+            self.table()
+            return False
+        elif choice < 0.62:
+            self.construct("block", depth)
+        elif choice < 0.74:
+            self.construct("loop", depth)
+        elif choice < 0.88:
+            self.construct("if", depth)
+        else:
+            self.switch(depth)
+        return True
+
+    def table(self) -> None:
+        rnd = self.random
+        values = rnd.choice(self.labels)
+        same = [i for i in range(len(self.labels)) if self.labels[-1 - i] == values]
+        for _ in range(values):
+            self.value()
+        self.random_bits(7)
+        labels = [rnd.choice(same) for _ in range(rnd.choice((1, 2, 4, 8)))]
+        self.emit(f"br_table {' '.join(map(str, labels))}")
+
+    def construct(self, kind: str, depth: int) -> None:
+        rnd = self.random
+        params, results = rnd.choice(((0, 0), (0, 0), (0, 0), (0, 1), (1, 0), (1, 1), (2, 1)))
+        for _ in range(params):
+            self.value()
+        if kind == "if":
+            self.random_bits(1)
+        word = _list("param", ["i32"] * params) + _list("result", ["i32"] * results)
+        self.emit(f"{kind} {word}")
+        self.labels.append(params if kind == "loop" else results)
+        if kind == "loop":
+            self.emit("(global.set $fuel (i32.sub (global.get $fuel) (i32.const 1)))")
+            self.emit("(if (i32.eqz (global.get $fuel)) (then (return (global.get $hash))))")
+        self.arm(params, results, depth)
+        if kind == "if" and (params != results or rnd.random() < 0.6):
+            self.emit("else")
+            self.arm(params, results, depth)
+        self.labels.pop()
+        self.emit("end")
+        if results:
+            self.emit(rnd.choice(("call $mark", "local.set 1", "drop")))
+
+    def arm(self, params: int, results: int, depth: int) -> None:
+        for _ in range(params):
+            self.emit(f"(local.set {self.random.choice('012')})")
+        if not self.items(depth + 1):
+            return
+        for _ in range(results):
+            self.value()
+            if self.random.random() < 0.2 and not self.items(depth + 1):
+                return
+
+    def switch(self, depth: int) -> None:
+        rnd = self.random
+        cases = rnd.randint(2, 7)
+        for _ in range(cases + 1):
+            self.emit("block")
+            self.labels.append(0)
+            if rnd.random() < 0.1 and not self.item(depth + 2):
+                self.emit("unreachable")
+        self.random_bits(7)
+        plain = [i for i, values in enumerate(reversed(self.labels)) if not values]
+        targets = [rnd.choice((i, i, rnd.choice(plain))) for i in range(cases)]
+        self.emit(f"br_table {' '.join(map(str, [*targets, cases]))}")
+        for i in range(cases):
+            self.emit("end")
+            self.labels.pop()
+            self.mark()
+            if self.items(depth + 2) and rnd.random() < 0.6:
+                plain = [i for i, values in enumerate(reversed(self.labels)) if not values]
+                self.emit(f"br {rnd.choice((cases - 1 - i, rnd.choice(plain)))}")
+        self.emit("end")
+        self.labels.pop()
