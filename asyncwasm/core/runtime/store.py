@@ -38,6 +38,10 @@ NEEDS_ASYNC: Final = "store configuration requires that `*_async` functions are 
 # Calls from the host nested in one store (host -> guest -> host -> guest ...).  Every level takes
 # about a kilobyte of the thread's C stack, of which a small thread has 512 of them.
 MAX_NESTED_CALLS: Final = 200
+# How many turns the event loop gets at once.  A task whose timer is due runs in the second turn on
+# trio, and in the third on asyncio (the timer's callback, the future's, the task): with fewer it
+# would wait for the guest's next pauses, an interval each.
+PREEMPTION_TURNS: Final = 3
 _BUSY: Final = "store is busy with a call of another task"
 _FUEL_OFF: Final = "fuel is not configured in this store"
 _EPOCHS_OFF: Final = "epoch interruption is not configured in this store"
@@ -314,7 +318,8 @@ class Store(Generic[T]):
             if config.epoch_interruption and self.engine.epoch >= self._epoch_deadline:
                 self._deadline_reached()
             elif self._may_suspend and config.preemption_interval is not None:
-                self._yield()
+                for _ in range(PREEMPTION_TURNS):
+                    self._yield()
 
     def _host_bracket(self) -> _Bracket:
         return _Bracket(self)

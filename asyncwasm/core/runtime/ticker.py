@@ -8,6 +8,7 @@ time-out when nothing has run for a while, so an idle program uses no CPU.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from typing import Final
@@ -56,7 +57,9 @@ class Ticker:
             watched = list(self._due.values())
             if watched:
                 idle = 0
-                time.sleep(min(interval for _, interval in watched))
+                interval = min(interval for _, interval in watched)
+                # A guest that computes lets go of the GIL when it is asked for that long.
+                time.sleep(max(interval - sys.getswitchinterval(), interval / 2))
                 # Calls that ended meanwhile are in `watched` still: their flag is set in vain,
                 # and the next call in that store clears it when it enters.
                 for flag, _ in watched:
