@@ -42,16 +42,38 @@ GUEST = """
 STRIKES = 400
 
 
+class Striker:
+    """Raises KeyboardInterrupt from a signal handler while `run` calls something."""
+
+    def __init__(self) -> None:
+        self.armed = False
+
+    def handle(self, *_: object) -> None:
+        if self.armed:
+            self.armed = False
+            raise KeyboardInterrupt
+
+    def run(self, after: float, body: Callable[[], object]) -> bool:
+        """Call `body` over and over until it is struck so many seconds later."""
+        # Again and again, for the interpreter may overlook a signal.
+        signal.setitimer(signal.ITIMER_REAL, after, 0.02)
+        try:
+            self.armed = True
+            while True:
+                body()
+        except KeyboardInterrupt:
+            return True
+        finally:
+            self.armed = False
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 @pytest.fixture
-def strike() -> Iterator[Callable[[float], object]]:
-    """Raise KeyboardInterrupt so many seconds later; 0 for not at all."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGALRM, interrupt)
+def striker() -> Iterator[Striker]:
+    found = Striker()
+    previous = signal.signal(signal.SIGALRM, found.handle)
     gc.disable()  # what is raised in the callbacks that test tools give it is lost
-    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
+    yield found
     signal.setitimer(signal.ITIMER_REAL, 0)
     gc.enable()
     signal.signal(signal.SIGALRM, previous)
@@ -64,7 +86,7 @@ def made(store: Store[None]) -> Instance:
 
 @pytest.mark.parametrize("hook", [False, True], ids=["plain", "call hook"])
 @pytest.mark.parametrize("name", ["short", "grow", "long"])
-def test_sync_calls(strike, name, hook):
+def test_sync_calls(striker, name, hook):
     store: Store[None] = Store(Engine())
     instance = made(store)
     if hook:
@@ -73,37 +95,31 @@ def test_sync_calls(strike, name, hook):
     assert func is not None
     assert other is not None
     for turn in range(STRIKES):
-        with pytest.raises(KeyboardInterrupt):
-            try:
-                strike(0.00005 + 0.000001 * turn)
-                while True:
-                    func.call(store)
-            finally:
-                strike(0)
+        assert striker.run(0.00005 + 0.000001 * turn, lambda: func.call(store))
         assert_idle(store)
     assert other.call(store) == 1
 
 
-def test_sync_instantiation_and_growth(strike):
+def test_sync_instantiation_and_growth(striker):
+    memories: list[Memory] = []
+
+    def body() -> None:
+        instance = Instance.new(store, module)
+        memory = instance.get_memory(store, "m")
+        assert memory is not None
+        memories[:] = [memory]
+        for _ in range(10):
+            memory.grow(store, 1)
+
     store: Store[None] = Store(Engine())
     module = Module(store.engine, '(module (memory (export "m") 1) (func) (start 0))')
     for turn in range(STRIKES):
-        memory = None
-        with pytest.raises(KeyboardInterrupt):
-            try:
-                strike(0.00005 + 0.000001 * turn)
-                while True:
-                    instance = Instance.new(store, module)
-                    memory = instance.get_memory(store, "m")
-                    assert memory is not None
-                    for _ in range(10):
-                        memory.grow(store, 1)
-            finally:
-                strike(0)
+        assert striker.run(0.00005 + 0.000001 * turn, body)
         assert_idle(store)
-        if memory is not None:
+        for memory in memories:
             assert_whole(store, memory)
         if turn % 20 == 0:
+            memories.clear()
             store = Store(store.engine)
             gc.collect()
 
@@ -113,25 +129,23 @@ def assert_whole(store: Store[None], memory: Memory) -> None:
     assert memory.view.nbytes == memory.u32.nbytes == memory.f64.nbytes == size
 
 
-def test_a_storm_over_sync_calls(strike, unraisables):
+def test_a_storm_over_one_call_after_the_other(striker, unraisables):
     """A signal every few hundred microseconds, as they come."""
     store: Store[None] = Store(Engine())
     func = made(store).get_func(store, "long")
     assert func is not None
-    caught = 0
-    while caught < 1000:
-        try:
-            if caught == 0:
-                signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.0003)
-            func.call(store)
-        except KeyboardInterrupt:
-            caught += 1
-    try:
-        strike(0)
-    except KeyboardInterrupt:
-        strike(0)
+    signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.0003)
+    for _ in range(1000):
+        with pytest.raises(KeyboardInterrupt):
+            storming(striker, func, store)
+    signal.setitimer(signal.ITIMER_REAL, 0)
     assert_idle(store)
     assert unraisables == []
+
+
+def storming(striker: Striker, func: Func, store: Store[None]) -> None:
+    striker.armed = True
+    func.call(store)
 
 
 def interrupt(after: float) -> threading.Timer:
@@ -160,6 +174,13 @@ async def calls_without_end(stores: list[Store[None]], log: list[str]) -> None:
     await long.call_async(store)
 
 
+def run(loop: str, stores: list[Store[None]], log: list[str]) -> None:
+    if loop == "trio":
+        trio.run(calls_without_end, stores, log)
+    else:
+        asyncio.run(calls_without_end(stores, log))
+
+
 @pytest.mark.parametrize("loop", ["trio", "asyncio"])
 def test_async_calls(unraisables, loop):
     for turn in range(25):
@@ -167,13 +188,8 @@ def test_async_calls(unraisables, loop):
         log: list[str] = []
         thread = interrupt(0.005 + 0.0003 * turn)
         with pytest.raises(KeyboardInterrupt):
-            try:
-                if loop == "trio":
-                    trio.run(calls_without_end, stores, log)
-                else:
-                    asyncio.run(calls_without_end(stores, log))
-            finally:
-                thread.join()
+            run(loop, stores, log)
+        thread.join()
         assert_idle(*stores)
         assert log.count("entered") == log.count("left")
     assert unraisables == []
