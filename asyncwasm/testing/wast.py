@@ -55,7 +55,7 @@ from .values import HostReferences, show_patterns, show_values
 
 # Proposals that came after the scripts of another proposal were written, which assert that what
 # they bring does not exist: by the directory of the official suite that the scripts are in.
-_LATER: Final = {
+_LATER: Final[dict[tuple[str, ...], tuple[Feature, ...]]] = {
     ("proposals", "threads"): (
         Feature.REFERENCE_TYPES,
         Feature.FUNCTION_REFERENCES,

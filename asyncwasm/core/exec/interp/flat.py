@@ -16,8 +16,9 @@ from typing import ClassVar, NamedTuple
 from asyncwasm.errors import ThrownException
 
 from .body import Body
-from .control import Control, Loop
+from .control import Control
 from .expr import Expr
+from .jumps import Loop
 from .parse import Function, Item, Jump, Node, Point, resolve
 from .registry import Instr
 

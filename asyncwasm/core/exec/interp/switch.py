@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from .parse import Item, Jump, Node, Point, resolve, switch_chain
 
 if TYPE_CHECKING:
-    from .control import Control, Falls
+    from .control import Control
+    from .jumps import Falls
 
 
 class Switch:

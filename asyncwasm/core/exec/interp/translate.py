@@ -11,8 +11,9 @@ from asyncwasm.core.types import V128, NumType, ValType
 
 from .body import Body, Options
 from .calls import finish
-from .control import Control, TooDeepError
+from .control import Control
 from .flat import FlatControl, FlattestControl
+from .jumps import TooDeepError
 from .names import Binding, Constants
 from .parse import Function, parse
 from .registry import Instr
