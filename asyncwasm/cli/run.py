@@ -159,7 +159,7 @@ async def _main(args: argparse.Namespace, module: Module, ctx: WasiCtx) -> None:
 
 async def _call(args: argparse.Namespace, store: Store[WasiCtx], module: Module) -> None:
     linker = Linker(module.engine)
-    p1.add_to_linker_async(linker, lambda ctx: ctx)
+    p1.add_imports_async(linker, lambda ctx: ctx, module)
     instance = await start(linker, store, module)
     func = _find(instance, store, args.invoke)
     if args.invoke is not None and func is not None:

@@ -13,8 +13,9 @@ from asyncwasm.errors import ExitTrap, ResourceLimitError
 
 from . import p1
 from .ctx import Environment, HostDirectory, WasiCtx
-from .host.driver import load, time_limit
+from .host.driver import time_limit
 from .host.stdio import BytesOutput, StdinSource, StdoutTarget
+from .host.threads import computing, turn
 
 if TYPE_CHECKING:
     import socket
@@ -125,21 +126,27 @@ async def run(
         stdout = captured[0] if stdout is None else stdout
         stderr = captured[1] if stderr is None else stderr
     with time_limit(bounds.timeout):
-        module = await load(_load, program, bounds)
-        ctx = WasiCtx(
-            args=[argv0 or _name(program, module), *args],
-            env=env,
-            preopens=dirs,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            sockets=sockets,
-            wall_clock=wall_clock,
-            monotonic_clock=monotonic_clock,
-            random=random,
-        )
+        if isinstance(program, Module):
+            module = program
+        else:
+            module = await computing(_load, program, bounds)
+        async with turn():
+            ctx = WasiCtx(
+                args=[argv0 or _name(program, module), *args],
+                env=env,
+                preopens=dirs,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                sockets=sockets,
+                wall_clock=wall_clock,
+                monotonic_clock=monotonic_clock,
+                random=random,
+            )
+            linker = Linker(module.engine)
+            p1.add_imports_async(linker, lambda ctx: ctx, module)
         with ctx:
-            code = await _run(module, ctx, bounds)
+            code = await _run(linker, module, ctx, bounds)
     return RunResult(
         code,
         captured[0].getvalue(),
@@ -152,9 +159,7 @@ def _with(limits: RunLimits, **changes: Any) -> RunLimits:
     return replace(limits, **{k: v for k, v in changes.items() if v is not None})
 
 
-def _load(program: str | os.PathLike[str] | bytes | Module, limits: RunLimits) -> Module:
-    if isinstance(program, Module):
-        return program
+def _load(program: str | os.PathLike[str] | bytes, limits: RunLimits) -> Module:
     most = limits.max_module_size
     if isinstance(program, (bytes, bytearray, memoryview)):
         data = bytes(program)
@@ -178,7 +183,7 @@ def _name(program: str | os.PathLike[str] | bytes | Module, module: Module) -> s
     return module.name or "program"
 
 
-async def _run(module: Module, ctx: WasiCtx, limits: RunLimits) -> int:
+async def _run(linker: Linker, module: Module, ctx: WasiCtx, limits: RunLimits) -> int:
     store = Store(module.engine, ctx)
     if limits.fuel is not None:
         store.set_fuel(limits.fuel)
@@ -189,8 +194,6 @@ async def _run(module: Module, ctx: WasiCtx, limits: RunLimits) -> int:
             memories=limits.max_memories,
         )
     )
-    linker = Linker(module.engine)
-    p1.add_to_linker_async(linker, lambda ctx: ctx)
     try:
         instance = await start(linker, store, module)
         main = instance.get_func(store, "") or instance.get_func(store, "_start")

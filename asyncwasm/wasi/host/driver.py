@@ -20,7 +20,7 @@ from .clocks import NANOSECONDS, MonotonicClock
 from .readiness import first_of, is_ready, wait_ready, wait_sync
 from .sockets import Socket
 from .stdio import InputStream, OutputStream
-from .threads import abandoning, in_thread
+from .threads import in_thread
 
 T = TypeVar("T")
 
@@ -219,8 +219,3 @@ def finish(work: Coroutine[Any, Any, T]) -> T:
 def time_limit(seconds: float | None) -> AbstractContextManager[object]:
     """Cancel what runs in the block after so many seconds, and raise `TimeoutError`."""
     return anyio.fail_after(seconds)
-
-
-async def load(fn: Callable[..., T], *args: Any) -> T:
-    """`fn(*args)` in a worker thread, left to it if that is cancelled: for pure computation."""
-    return await abandoning(fn, *args)

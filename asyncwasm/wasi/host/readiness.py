@@ -61,7 +61,7 @@ async def wait_ready(file: FileDescriptorLike, *, write: bool = False) -> bool:
 
 
 async def first_of(waiters: Sequence[Callable[[], Awaitable[object]]]) -> None:
-    """Return when one of the waiters does; the others are cancelled."""
+    """Return when one of the waiters does; those that are not done then are cancelled."""
     if len(waiters) == 1:
         await waiters[0]()
         return
@@ -72,6 +72,8 @@ async def first_of(waiters: Sequence[Callable[[], Awaitable[object]]]) -> None:
             await waiter()
         except Exception as error:
             failures.append(error)
+        # Others that are ready too get to say so.
+        await anyio.lowlevel.checkpoint()
         group.cancel_scope.cancel()
 
     async with anyio.create_task_group() as group:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, Final, Generic, TypeVar
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -16,15 +17,21 @@ T = TypeVar("T")
 # more, and a program that is slow to be served only waits.
 MAX_THREADS: Final = 8
 
-_LIMITER: Final[RunVar[anyio.CapacityLimiter]] = RunVar("asyncwasm.wasi.threads")
+# Computing gets no faster than by the number of processors, and mostly not even that.
+MAX_COMPUTING: Final = 2
+
+_Limiter: TypeAlias = RunVar[anyio.CapacityLimiter]
+_FILES: Final[_Limiter] = RunVar("asyncwasm.wasi.files")
+_COMPUTING: Final[_Limiter] = RunVar("asyncwasm.wasi.computing")
+_TURN: Final[_Limiter] = RunVar("asyncwasm.wasi.turn")
 
 
-def _limiter() -> anyio.CapacityLimiter:
+def _limiter(variable: _Limiter, threads: int) -> anyio.CapacityLimiter:
     try:
-        return _LIMITER.get()
+        return variable.get()
     except LookupError:
-        limiter = anyio.CapacityLimiter(MAX_THREADS)
-        _LIMITER.set(limiter)
+        limiter = anyio.CapacityLimiter(threads)
+        variable.set(limiter)
         return limiter
 
 
@@ -39,7 +46,7 @@ async def in_thread(
     """
     work = _Work(fn, args, discard)
     try:
-        return await anyio.to_thread.run_sync(work.run, limiter=_limiter())
+        return await anyio.to_thread.run_sync(work.run, limiter=_limiter(_FILES, MAX_THREADS))
     except BaseException:
         work.abandon()
         raise
@@ -53,6 +60,24 @@ async def abandoning(fn: Callable[..., T], *args: Any) -> T:
     return await anyio.to_thread.run_sync(
         fn, *args, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
     )
+
+
+async def computing(fn: Callable[..., T], *args: Any) -> T:
+    """Run `fn(*args)`, which has no effects, in a worker thread.
+
+    A cancellation leaves the thread to it, and keeps its place among the few.
+    """
+    limiter = _limiter(_COMPUTING, MAX_COMPUTING)
+    return await anyio.to_thread.run_sync(fn, *args, abandon_on_cancel=True, limiter=limiter)
+
+
+def turn() -> AbstractAsyncContextManager[object]:
+    """Be the only one on this event loop within the block.
+
+    For what takes the loop a millisecond: a hundred tasks that all begin with it would take it
+    for a tenth of a second, but in turn they let others run in between.
+    """
+    return _limiter(_TURN, 1)
 
 
 class _Work(Generic[T]):

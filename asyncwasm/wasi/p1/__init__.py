@@ -4,7 +4,8 @@ One module per area, each ending in a table of its functions; `linking` defines 
 nothing of other WASI versions.
 """
 
+from .linking import add_imports_async as add_imports_async
 from .linking import add_to_linker_async as add_to_linker_async
 from .linking import add_to_linker_sync as add_to_linker_sync
 
-__all__ = ["add_to_linker_async", "add_to_linker_sync"]
+__all__ = ["add_imports_async", "add_to_linker_async", "add_to_linker_sync"]

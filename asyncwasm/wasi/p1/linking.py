@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any, Final
 
-from asyncwasm.core import Caller, FuncType, Linker, NumType
+from asyncwasm.core import Caller, FuncType, Linker, Module, NumType
 
 from ..ctx import WasiCtx
 from ..host.driver import BLOCKING, LOOP, Driver, finish
@@ -62,10 +62,22 @@ def add_to_linker_sync(linker: Linker, get_ctx: Callable[[Any], WasiCtx]) -> Non
     _add(linker, get_ctx, BLOCKING)
 
 
-def _add(linker: Linker, get_ctx: Callable[[Any], WasiCtx], driver: Driver) -> None:
+def add_imports_async(linker: Linker, get_ctx: Callable[[Any], WasiCtx], module: Module) -> None:
+    """As `add_to_linker_async`, only what `module` imports: quicker, for one program."""
+    _add(linker, get_ctx, LOOP, {(wanted.module, wanted.name) for wanted in module.imports})
+
+
+def _add(
+    linker: Linker,
+    get_ctx: Callable[[Any], WasiCtx],
+    driver: Driver,
+    wanted: Collection[tuple[str, str]] | None = None,
+) -> None:
     for module, abi in ABIS.items():
         for name, function in FUNCTIONS.items():
             if module == "wasi_unstable" and name in _NOT_IN_UNSTABLE:
+                continue
+            if wanted is not None and (module, name) not in wanted:
                 continue
             ty = FuncType(
                 tuple(_TYPES[letter] for letter in function.params),

@@ -11,7 +11,7 @@ from ..host.sockets import Socket
 from ..host.stdio import InputStream, OutputStream
 from .call import Call, Function
 from .errno import Errno, GuestError, errno_of
-from .types import EVENT, U32, Clockid, Eventtype, Rights, Subclockflags
+from .types import EVENT, U32, Clockid, Eventtype, Rights, Subclockflags, flags
 
 MAX_SUBSCRIPTIONS: Final = 4096
 _FD_OFFSET: Final = 16
@@ -97,8 +97,7 @@ async def _wait(
 
 def _deadline(call: Call, clock_id: int, timeout: int, how: int) -> int:
     """When a clock's event is due, on the monotonic clock."""
-    if how & ~Subclockflags.ABSTIME:
-        raise GuestError(Errno.INVAL)
+    absolute = Subclockflags.ABSTIME in flags(Subclockflags, how)
     monotonic = call.ctx.monotonic_clock
     match clock_id:
         case Clockid.REALTIME:
@@ -107,7 +106,7 @@ def _deadline(call: Call, clock_id: int, timeout: int, how: int) -> int:
             now = monotonic.now()
         case _:
             raise GuestError(Errno.INVAL)
-    left = timeout - now if how else timeout
+    left = timeout - now if absolute else timeout
     return monotonic.now() + max(0, left)
 
 

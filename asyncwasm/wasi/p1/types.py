@@ -228,9 +228,7 @@ F = TypeVar("F", bound=IntFlag)
 
 def flags(kind: type[F], value: int) -> F:
     """`value` as flags; ends the function with `INVAL` if it has bits that mean nothing."""
-    known = 0
-    for member in kind:
-        known |= member
-    if value & ~known:
+    # Inverting flags of an enumeration would invert the known ones only.
+    if value & ~sum(kind):
         raise GuestError(Errno.INVAL)
     return kind(value)

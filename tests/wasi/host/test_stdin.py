@@ -8,6 +8,7 @@ import os
 import threading
 
 import anyio
+import anyio.lowlevel
 import pytest
 import trio
 
@@ -159,7 +160,7 @@ async def test_callables():
     assert everything_sync(input_stream(give)) == b"xyz"
 
     async def give_late(limit: int) -> bytes:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         return give(limit)
 
     pieces = [b"late"]
@@ -202,7 +203,7 @@ async def test_a_stream_that_is_given_up_loses_nothing():
 async def test_generators():
     async def give():
         for piece in (b"a", b"bc"):
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
             yield piece
 
     stream = input_stream(give())

@@ -1,0 +1,201 @@
+"""Many programs at once, and what is left when they end early."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+
+import anyio
+import pytest
+
+from asyncwasm import Engine, Module, Trap, wasi
+from asyncwasm.wasi import BytesOutput, MemoryFilesystem, Permission
+from tests.wasi.programs import CAT, IMPORTS, SPIN
+
+pytestmark = pytest.mark.anyio
+
+
+def open_paths() -> set[str]:
+    """What this process has open."""
+    found = set()
+    for fd in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the listing's own
+            found.add(os.readlink(f"/proc/self/fd/{fd}"))
+    return found
+
+
+@pytest.mark.slow
+async def test_a_hundred_programs_read_slowly():
+    """All are fed by one task, and the loop's heartbeat is never late."""
+    module = Module(Engine(), CAT)
+    # Translate the program's functions before the clock runs.
+    await wasi.run(module, stdin=b"warm", capture=True)
+    count, rounds = 100, 20
+    streams = [anyio.create_memory_object_stream[bytes](1) for _ in range(count)]
+    results: list[bytes] = [b""] * count
+    late: list[float] = []
+
+    async def program(index: int) -> None:
+        result = await wasi.run(module, stdin=streams[index][1], capture=True)
+        results[index] = result.stdout
+
+    async def feed() -> None:
+        for turn in range(rounds):
+            for index, (sender, _) in enumerate(streams):
+                await sender.send(b"%d:%d " % (index, turn))
+            await anyio.sleep(0.005)
+        for sender, _ in streams:
+            sender.close()
+
+    async def heartbeat() -> None:
+        while True:
+            expected = time.monotonic() + 0.005
+            await anyio.sleep(0.005)
+            late.append(time.monotonic() - expected)
+
+    threads = threading.active_count()
+    async with anyio.create_task_group() as group:
+        group.start_soon(heartbeat)
+        async with anyio.create_task_group() as programs:
+            for index in range(count):
+                programs.start_soon(program, index)
+            programs.start_soon(feed)
+        group.cancel_scope.cancel()
+    for index, result in enumerate(results):
+        assert result == b"".join(b"%d:%d " % (index, turn) for turn in range(rounds))
+    for _, receiver in streams:
+        receiver.close()
+    assert threading.active_count() <= threads + 10
+    # A busy machine delays a beat now and then; a program that blocked would delay all.
+    late.sort()
+    assert late[int(len(late) * 0.95)] < 0.02
+
+
+# Opens a file and then traps, waits for input, or runs for ever.
+HOLD = f"""(module {IMPORTS}
+  (data (i32.const 16) "file")
+  (func (export "_start")
+    (if (call $path_open (i32.const 3) (i32.const 0) (i32.const 16) (i32.const 4) (i32.const 0)
+        (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 12)) (then (unreachable)))
+    (call $write (i32.const 1) (i32.const 16) (i32.const 4))
+    END))
+"""
+WAIT = "(drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))"
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
+@pytest.mark.parametrize(
+    "end", ["(unreachable)", WAIT, "(loop $l (br $l))"], ids=["trap", "wait", "run"]
+)
+async def test_nothing_stays_open(end, tmp_path):
+    (tmp_path / "file").write_text("x")
+    receiver, sender = os.pipe()
+    program = HOLD.replace("END", end).encode()
+    await anyio.to_thread.run_sync(int)  # there is a worker now
+    opened = anyio.Event()
+    with os.fdopen(receiver, "rb") as stdin, os.fdopen(sender, "wb"):
+        files = {str(tmp_path), str(tmp_path / "file")}
+
+        async def run() -> None:
+            await wasi.run(
+                program, dirs={"/": tmp_path}, stdin=stdin, stdout=lambda data: opened.set()
+            )
+
+        if end == "(unreachable)":
+            with pytest.raises(Trap):
+                await run()
+        else:
+            async with anyio.create_task_group() as group:
+                group.start_soon(run)
+                await opened.wait()
+                assert files <= open_paths()
+                started = time.monotonic()
+                group.cancel_scope.cancel()
+            assert time.monotonic() - started < 1
+        # Event loops keep descriptors of their own.
+        assert not {path for path in open_paths() if path.startswith(str(tmp_path))}
+
+
+@pytest.mark.parametrize("delay", [0, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02])
+async def test_cancelling_anywhere_closes_everything(delay):
+    """A program that opens and closes files all the time, cancelled while a thread does it."""
+    program = f"""(module {IMPORTS}
+      (data (i32.const 16) "file")
+      (func (export "_start")
+        (loop $again
+          (drop (call $path_open (i32.const 3) (i32.const 0) (i32.const 16) (i32.const 4)
+            (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 12)))
+          (drop (call $fd_close (i32.load (i32.const 12))))
+          (br $again))))"""
+    files = MemoryFilesystem({"file": b"x"})
+    with files.root() as root:
+        with anyio.move_on_after(0.1 + delay) as scope:
+            await wasi.run(program.encode(), dirs={"/": root})
+        assert scope.cancelled_caught
+        assert files.open_count == 1
+
+
+async def test_a_native_cancellation_closes_everything(anyio_backend):
+    if anyio_backend != "asyncio":
+        pytest.skip("asyncio's own cancellation")
+    import asyncio
+
+    files = MemoryFilesystem({"file": b"x"})
+    program = HOLD.replace("END", "(loop $l (br $l))").encode()
+    opened = asyncio.Event()
+    with files.root() as root:
+        task = asyncio.create_task(
+            wasi.run(program, dirs={"/": root}, stdout=lambda data: opened.set())
+        )
+        await opened.wait()
+        assert files.open_count == 2
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert files.open_count == 1
+
+
+async def test_a_program_in_an_endless_loop_stops_nobody():
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await anyio.sleep(0.01)
+            ticks += 1
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(tick)
+        with anyio.move_on_after(0.5):
+            await wasi.run(SPIN.encode())
+        group.cancel_scope.cancel()
+    assert ticks > 5
+
+
+async def test_a_slow_reader_makes_the_program_wait():
+    sender, receiver = anyio.create_memory_object_stream[bytes](0)
+    data = bytes(range(100))
+    found = []
+
+    async def run() -> None:
+        async with sender:
+            await wasi.run(CAT.encode(), stdin=data, stdout=sender, stderr=BytesOutput())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        async with receiver:
+            async for piece in receiver:
+                found.append(piece)
+                await anyio.sleep(0.001)
+    assert b"".join(found) == data
+    assert max(map(len, found)) == 5
+
+
+async def test_a_directory_can_be_written(tmp_path):
+    (tmp_path / "file").write_text("x")
+    program = HOLD.replace("END", "").replace("i64.const 2", "i64.const 64").encode()
+    assert (await wasi.run(program, dirs={"/": (tmp_path, Permission.READ_WRITE)})).exit_code == 0
+    with pytest.raises(Trap):
+        await wasi.run(program, dirs={"/": tmp_path})
