@@ -283,28 +283,32 @@ class Store(Generic[T]):
         if not self._may_suspend:
             _close(awaitable)
             raise AsyncSupportError(_COULD_NOT_WAIT)
-        outer, depth = self._waiting, self._depth
-        self._waiting = _Wait(current_task(), caller)
         # An awaitable leads to its task.  Suspended frames are invisible to the garbage
         # collector, so if they held it, a call whose event loop went away would never be freed.
         held = [awaitable]
         del awaitable
-        try:
-            result = await_(held.pop())
-        finally:
-            self._waiting = outer
-        if self._depth != depth:
-            raise UsageError("a host function returned while a call nested in it was in progress")
-        return result
+        return self._suspend(_Wait(current_task(), caller), held)
 
     def _yield(self) -> None:
         """Give the event loop one turn.  The store is busy for everybody meanwhile."""
-        outer = self._waiting
-        self._waiting = _NOBODY
+        self._suspend(_Wait(None, None), [checkpoint()])
+
+    def _suspend(self, waiting: _Wait, held: list[Awaitable[Any]]) -> Any:
+        """Await what is in `held`, and empty that, with `waiting` saying who may enter."""
+        outer, depth = self._waiting, self._depth
+        self._waiting = waiting
+        nested = False
         try:
-            await_(checkpoint())
+            result = await_(held.pop())
         finally:
-            self._waiting = outer
+            # Not so when a call that is nested in this one has outlived its task, or this one
+            # has: then the books are another's.
+            nested = self._depth > depth
+            if nested or self._waiting is waiting:
+                self._waiting = outer
+        if nested or self._depth < depth:
+            raise UsageError("a host function returned while a call nested in it was in progress")
+        return result
 
     def poll(self) -> None:
         """What guest code does when it finds the interrupt flag set: epochs, preemption.
@@ -562,9 +566,6 @@ class _Wait:
         if caller is not None and caller is self.caller:
             return True
         return self.task is not None and self.task == id(current_task())
-
-
-_NOBODY: Final = _Wait(None, None)
 
 
 class _Bracket:
