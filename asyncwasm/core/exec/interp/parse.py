@@ -12,8 +12,9 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final, NamedTuple, Union
 
-from asyncwasm.core.binary.immediates import Catch, read_instruction, read_val_type
+from asyncwasm.core.binary.immediates import Catch, MemArg, read_instruction, read_val_type
 from asyncwasm.core.binary.leb128 import read_u32
+from asyncwasm.core.isa.table import BY_OPCODE
 from asyncwasm.core.module import ModuleInfo
 from asyncwasm.core.types import FuncType, ValType
 
@@ -31,6 +32,24 @@ TERMINATORS: Final = _TAIL_CALLS | frozenset(
     "unreachable br br_table return throw throw_ref".split()
 )
 _JUMPS: Final = frozenset("br br_if br_table return".split())
+
+# How instructions of one byte are read when they are common and have short immediates: none, an
+# index, a small signed number, or a memory argument.
+_BARE: Final = 1
+_INDEX: Final = 2
+_CONSTANT: Final = 3
+_MEMORY: Final = 4
+_ROWS: Final = [BY_OPCODE.get(code, BY_OPCODE[1]) for code in range(256)]
+_FORMS: Final = bytearray(256)
+for _row in _ROWS:
+    if _row.immediates == () and _row.family in ("numeric", "parametric"):
+        _FORMS[_row.opcode] = _BARE
+    elif _row.family == "variable":
+        _FORMS[_row.opcode] = _INDEX
+    elif _row.name in ("i32.const", "i64.const"):
+        _FORMS[_row.opcode] = _CONSTANT
+    elif _row.immediates == ("memarg",):
+        _FORMS[_row.opcode] = _MEMORY
 
 
 class Point:
@@ -155,7 +174,6 @@ class Function(NamedTuple):
     locals: Sequence[ValType]
     used: set[int]
     has_calls: bool
-    has_loops: bool
     has_tail_calls: bool
 
 
@@ -177,10 +195,38 @@ def parse(info: ModuleInfo, index: int) -> Function:
     scope = [root.label]
     used: set[int] = set()
     position = 0
-    has_calls = has_loops = has_tail_calls = False
+    has_calls = has_tail_calls = False
     dead = 0  # how many constructs deep we are in dead code, the live one around it included
     while True:
         offset = pos
+        code = data[pos]
+        form = _FORMS[code]
+        if form and not dead:
+            # The bulk of all code; what it cannot take is left to the general reader below.
+            first = data[pos + 1]
+            if form == _BARE:
+                items.append(Instr(_ROWS[code], (), pos))
+                pos += 1
+                position += 1
+                continue
+            if form == _MEMORY:
+                second = data[pos + 2]
+                if first < 0x40 and second < 0x80:
+                    items.append(Instr(_ROWS[code], (MemArg(first, 0, second),), pos))
+                    pos += 3
+                    position += 1
+                    continue
+            elif first < 0x80:
+                if form == _CONSTANT:
+                    first = (first ^ 0x40) - 0x40
+                elif code <= 0x22:
+                    used.add(first)
+                    if code != 0x20:
+                        node.assigned |= -1 if many else 1 << first
+                items.append(Instr(_ROWS[code], (first,), pos))
+                pos += 2
+                position += 1
+                continue
         row, immediates, pos = read_instruction(data, pos, types)
         name = row.name
         position += 1
@@ -210,9 +256,8 @@ def parse(info: ModuleInfo, index: int) -> Function:
             dead = 0
             inner = node
             if inner.parent is None:
-                return Function(ty, root, locals_, used, has_calls, has_loops, has_tail_calls)
+                return Function(ty, root, locals_, used, has_calls, has_tail_calls)
             scope.pop()
-            has_loops |= inner.kind == "loop" and bool(inner.label.jumps)
             node = inner.parent
             items = _append(node, inner)
             if not inner.reaches_end:
