@@ -33,8 +33,12 @@ async def on_fiber(fn: Callable[[*Ts], T], *args: *Ts) -> T:
     stack = take_stack(fn, args)
     stack.awaits = True
     try:
-        stack.resume()
-        while not stack.done:
+        # Not `while not stack.done`: CPython 3.13 leaves the jump of a conditional loop, where
+        # signal handlers run, out of the `try`.
+        while True:
+            stack.resume()
+            if stack.done:
+                break
             request = stack.mail
             stack.mail = None
             try:
@@ -47,7 +51,6 @@ async def on_fiber(fn: Callable[[*Ts], T], *args: *Ts) -> T:
                     stack.closing = True
                 del traceback
             request = None
-            stack.resume()
     except WrongThreadError as error:
         # A call collected by another thread is closed there, which is not worth an error.
         stack.orphan()

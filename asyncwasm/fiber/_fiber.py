@@ -102,6 +102,8 @@ class Fiber:
             stack.resume()
         except BaseException:
             stack.mail = stack.error = None
+            if stack.dead:  # a signal handler raised before it could run
+                self._stack = None
             raise
         result = stack.mail
         stack.mail = None

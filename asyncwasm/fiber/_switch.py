@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
         parent: greenlet | None
         gr_context: Context | None
+        dead: bool
 
         def __init__(self, run: Callable[[], None] | None = None) -> None: ...
         def switch(self) -> object: ...
@@ -264,7 +265,9 @@ def _run_jobs() -> None:
         resumer = stack.resumer
         stack.resumer = None
         stack.done = True
-        if resumer is None or not _reusable(stack, resumer):
+        if resumer is None:
+            return
+        if not _reusable(stack, resumer):
             # Over for good, now: an idle stack that is dropped is woken to exit, at the depth of
             # recursion where it stood, which the limit in force by then may not allow.
             with suppress(ValueError):  # a resumer that was started above this stack
