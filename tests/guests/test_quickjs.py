@@ -1,4 +1,4 @@
-"""QuickJS (C): a JavaScript engine, with stubs for the few WASI functions that it calls.
+"""QuickJS (C): a JavaScript engine, and a WASI reactor.
 
 `host_call` is a coroutine function here: JavaScript calls it and gets its result, without knowing
 that its whole engine was suspended meanwhile.
@@ -11,7 +11,8 @@ import struct
 import anyio
 import pytest
 
-from asyncwasm import Caller, Store
+from asyncwasm import Store
+from asyncwasm.wasi import FakeWallClock, SeededRandom, WasiCtx, p1
 from tests.guests.guest import Guest, linker_with_stubs
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -28,7 +29,8 @@ class QuickJs:
         self.interrupts_left = None
 
     @classmethod
-    async def load(cls, engine, module) -> QuickJs:
+    async def load(cls, engine, module, ctx: WasiCtx | None = None) -> QuickJs:
+        """Start the engine, with a WASI context or with stubs for what it asks of one."""
         self = cls()
 
         async def host_call(name: int, size: int, this: int, count: int, values: int) -> int:
@@ -44,13 +46,12 @@ class QuickJs:
             self.interrupts_left -= 1
             return int(self.interrupts_left < 0)
 
-        def clock_time_get(caller: Caller, clock: int, precision: int, at: int) -> int:
-            return 0
-
         linker = linker_with_stubs(engine, module, [])
         linker.func_wrap_async("env", "host_call", host_call)
         linker.func_wrap("env", "host_interrupt", host_interrupt)
-        store = Store(engine)
+        if ctx is not None:
+            p1.add_to_linker_async(linker, lambda ctx: ctx)
+        store = Store(engine, ctx)
         self.guest = Guest(store, await linker.instantiate_async(store, module))
         await self.guest.call_async("_initialize")
         assert await self.guest.call_async("qjs_init") == 0
@@ -120,3 +121,16 @@ async def test_javascript(engine, guest_module):
     with anyio.move_on_after(0.2) as scope:
         await js.eval("for (;;) {}")
     assert scope.cancelled_caught
+
+
+async def test_wasi(engine, guest_module):
+    """What the engine knows of the world is what its context says."""
+
+    async def load() -> QuickJs:
+        ctx = WasiCtx(wall_clock=FakeWallClock(86_400 * 10**9), random=SeededRandom(1))
+        return await QuickJs.load(engine, guest_module("quickjs-wasi"), ctx)
+
+    js = await load()
+    assert await js.eval("new Date().toISOString()") == "1970-01-02T00:00:00.000Z"
+    number = await js.eval("Math.random()")
+    assert number == await (await load()).eval("Math.random()")
