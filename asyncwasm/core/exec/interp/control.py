@@ -152,15 +152,25 @@ class Control(Jumps):
         """A `br_table`: a decision tree over runs of indices that go to the same point."""
         if self._look_up(index.text, points, falls):
             return
+        variable = index.text
+        targets = [resolve(point) for point in points]
         runs: list[tuple[int, Point]] = []  # the first index of each run, and where it goes
-        for i, point in enumerate(points):
-            target = resolve(point)
+        for i, target in enumerate(targets):
             if not runs or runs[-1][1] is not target:
                 runs.append((i, target))
-        self._decide(index.text, runs, 0, len(runs), falls)
+        distinct = list(dict.fromkeys(targets))
+        if len(runs) > len(distinct) + 3:
+            # Better to decide between the points than between the runs.
+            order = {point: i for i, point in enumerate(distinct)}
+            *table, default = [str(order[target]) for target in targets]
+            choice = f"({', '.join(table)})[{variable}] if {variable} < {len(table)}"
+            variable = self.body.temp(32).text
+            self.source.emit(f"{variable} = {choice} else {default}")
+            runs = list(enumerate(distinct))
+        self._decide(variable, runs, 0, len(runs), falls)
 
     def _look_up(self, index: str, points: tuple[Point, ...], falls: Falls) -> bool:
-        """The same by a tuple, where all there is to do is to set a variable to a number."""
+        """A `br_table` by a tuple, where all there is to do is to set a variable to a number."""
         ways: dict[Point, list[str]] = {}
         for point in points:
             if point not in ways:

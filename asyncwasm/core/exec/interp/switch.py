@@ -197,24 +197,19 @@ class Switch:
         count = len(self.cases)
         if k >= count:
             if k - count < len(self.elsewhere):
-                falls = self._finishing(checked=checked)
-                point = self.elsewhere[k - count]
-                control.emit_all(control.leave(point, falls, prefer_falls=True)[0])
+                point, exits = self.elsewhere[k - count], self._finishing(checked=checked)
+                control.emit_all(control.leave(point, exits, prefer_falls=True)[0])
             return
         block = self.blocks[-1 - k]
         control.body.floor = self.bases[-2 - k]
         control.arrive(block, block.end)
         found = self.case_targets[k]
         end = self.starts[k + 1] if k + 1 < count else resolve(self.node.end)
-        falls = (
-            {
-                point: f"{self.variable} = {self.number[point]}"
-                for point in self.number
-                if self.number[point] > k and (point in found or point is end)
-            }
-            if self.reach[k] >= 0
-            else {}
-        )
+        falls: Falls = {
+            point: f"{self.variable} = {self.number[point]}"
+            for point in (end, *found)
+            if self.number.get(point, -1) > k
+        }
         falls.update(self._finishing(checked=checked))
         items = self.cases[k]
         if self._nest(items, found & falls.keys(), end):
