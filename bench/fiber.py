@@ -22,8 +22,8 @@ from asyncwasm.fiber import Fiber, await_, checkpoint, on_fiber, suspend
 from bench.report import duration, table, write_between_markers
 from bench.suspended import resident
 
-ROUNDS = 7
-COUNT = 20_000
+ROUNDS = 100
+COUNT = 1_000
 
 
 async def best(work: Callable[[], Awaitable[None]]) -> float:
@@ -141,7 +141,6 @@ def main() -> None:
         ("greenlet: switch there and back", by_hand(best(bare_switches))),
         ("greenlet: a new one for one call", by_hand(best(new_greenlets))),
         ("`Fiber`: resume and suspend", by_hand(best(switches))),
-        ("`await on_fiber(f)`, without an event loop", by_hand(best(calls))),
         ("`await_` of a coroutine that returns at once", by_hand(best(suspensions))),
     ]
     for name, run in (("asyncio", asyncio.run), ("trio", lambda c: trio.run(lambda: c))):

@@ -94,13 +94,13 @@ class Stack(greenlet):
         "awaits",
         "closing",
         "context",
-        "deep",
         "done",
         "error",
         "job",
         "mail",
         "owner",
         "resumer",
+        "reusable",
         "thread",
     )
 
@@ -124,8 +124,8 @@ class Stack(greenlet):
     owner: ReferenceType[Any] | None
     """The `Fiber` this stack belongs to, if any."""
     thread: Thread
-    deep: bool
-    """Made too far down to be kept for other jobs."""
+    reusable: bool
+    """May be kept for other jobs."""
 
     def resume(self) -> None:
         """Switch in; return when the job has suspended or is done."""
@@ -224,7 +224,7 @@ class Stack(greenlet):
         """Give a stack that is done back."""
         self.awaits = self.closing = False
         self.gr_context = self.context = self.owner = None
-        if self and _reusable(self, getcurrent()):
+        if self.reusable and self:
             _here.idle.append(self)
 
 
@@ -267,19 +267,16 @@ def _run_jobs() -> None:
         stack.done = True
         if resumer is None:
             return
-        if not _reusable(stack, resumer):
+        # While idle, a stack is suspended in a call on its last resumer and so keeps that alive:
+        # harmless for a thread's main greenlet, a leak for any other.
+        if not (stack.reusable and resumer.parent is None and len(_here.idle) < MAX_IDLE):
             # Over for good, now: an idle stack that is dropped is woken to exit, at the depth of
             # recursion where it stood, which the limit in force by then may not allow.
+            stack.reusable = False
             with suppress(ValueError):  # a resumer that was started above this stack
                 stack.parent = resumer
                 return
         del stack
-
-
-def _reusable(stack: Stack, resumer: greenlet) -> bool:
-    # While idle, a stack is suspended in a call on its last resumer and so keeps that alive:
-    # harmless for a thread's main greenlet, a leak for any other.
-    return not stack.deep and len(_here.idle) < MAX_IDLE and resumer.parent is None
 
 
 def _current_stack() -> Stack:
@@ -305,9 +302,9 @@ def take_stack(fn: Callable[..., Any], args: tuple[Any, ...]) -> Stack:
         try:
             sys._getframe(DEEP)
         except ValueError:
-            stack.deep = False
+            stack.reusable = True
         else:
-            stack.deep = True
+            stack.reusable = False
     stack.job = (fn, args)
     stack.done = False
     return stack
