@@ -1,11 +1,12 @@
 """Compare engines on the kernels: a table of ratios, all from one run on one machine.
 
 Usage: python -m bench.compare [--engines A,B,C] [--kernels X,Y] [--seconds S] [--json FILE]
-                               [--markdown FILE]
+                               [--markdown FILE] [--at-least N]
 
 Every measurement runs in a process of its own, and the engines take turns on each kernel, so
 that whatever else the machine does hits them alike.  `--markdown` replaces the part of FILE
-between the two marker comments with the new table.
+between the two marker comments with the new table.  With `--at-least` the exit status is 1 unless
+the portable engine is N times as fast as pywasm, in the geometric mean.
 """
 
 from __future__ import annotations
@@ -110,6 +111,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="per measurement")
     parser.add_argument("--json", type=Path, help="write every figure there")
     parser.add_argument("--markdown", type=Path, help="replace the table in this page")
+    parser.add_argument("--at-least", type=float, metavar="N", help="fail below that")
     options = parser.parse_args()
     engines = options.engines.split(",")
     if unknown := set(engines) - set(ENGINES):
@@ -126,6 +128,10 @@ def main() -> None:
         options.json.write_text(json.dumps({"about": about, "results": results}, indent=2) + "\n")
     if options.markdown:
         write_between_markers(options.markdown, "bench/compare.py", shown)
+    if options.at_least:
+        mean = geometric_mean(list(ratios(results, "pywasm").values()))
+        if mean < options.at_least:
+            raise SystemExit(f"{mean:.0f} times as fast as pywasm, not {options.at_least:g}")
 
 
 if __name__ == "__main__":

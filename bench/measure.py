@@ -4,7 +4,8 @@ Usage: python -m bench.measure ENGINE KERNEL SECONDS
 
 The first call is timed on its own, because a lazy engine compiles in it.  Then calls are
 repeated for about SECONDS (at least twice) and the fastest counts: interference by the rest of
-the machine only ever adds time.
+the machine only ever adds time.  What is counted is the process's CPU time, so that a machine that
+is shared with other work does not favour short calls over long ones.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def measure(engine: str, name: str, seconds: float) -> dict[str, object]:
     kernel = next(k for k in KERNELS if k.name == name)
     n = kernel.n_native if engine in NATIVE else kernel.n
     wasm = to_wasm(kernel.text)
-    clock = time.perf_counter
+    clock = time.process_time
     started = clock()
     run = ENGINES[engine](wasm)
     loaded = clock()
