@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 import types
 from collections.abc import Generator
 
@@ -13,7 +14,7 @@ import pytest
 import trio
 import trio.testing
 
-from asyncwasm.fiber import await_, checkpoint, current_task, new_event, on_fiber
+from asyncwasm.fiber import ThreadEvent, await_, checkpoint, current_task, new_event, on_fiber
 from tests.fiber.driving import at_once, drive, echo, forever
 
 
@@ -83,6 +84,25 @@ async def test_events():
         assert woken == []
         event.set()
     assert woken == [1, 1]
+
+
+@pytest.mark.anyio
+async def test_an_event_set_by_another_thread():
+    event = ThreadEvent()
+    with anyio.fail_after(10):
+        await event.wait(0.001)
+        threading.Timer(0.01, event.set).start()
+        await on_fiber(lambda: await_(event.wait(None)))
+    await event.wait(None)
+
+
+def test_an_event_of_a_loop_that_has_ended():
+    async def main() -> ThreadEvent:
+        return ThreadEvent()
+
+    for run in (asyncio.run, lambda coroutine: trio.run(lambda: coroutine)):
+        with pytest.raises(RuntimeError):
+            run(main()).set()
 
 
 def test_current_task_on_asyncio():

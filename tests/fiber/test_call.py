@@ -47,13 +47,15 @@ async def test_the_awaitable_may_be_anything_that_await_accepts():
     assert await on_fiber(await_, Custom()) == "custom"
 
 
-async def test_futures_and_tasks_can_be_awaited(anyio_backend_name):
-    if anyio_backend_name != "asyncio":
-        pytest.skip("asyncio's own awaitables")
-    task = asyncio.ensure_future(echo("task"))
-    future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    asyncio.get_running_loop().call_soon(future.set_result, "future")
-    assert await on_fiber(lambda: (await_(task), await_(future))) == ("task", "future")
+def test_futures_and_tasks_can_be_awaited():
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(echo("task"))
+        future: asyncio.Future[str] = loop.create_future()
+        loop.call_soon(future.set_result, "future")
+        assert await on_fiber(lambda: (await_(task), await_(future))) == ("task", "future")
+
+    asyncio.run(main())
 
 
 async def test_awaiting_something_else_raises_in_the_fiber():
