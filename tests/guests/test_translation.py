@@ -8,7 +8,6 @@ from asyncwasm import Memory, MemoryType, Store
 from tests.guests.conftest import fetch_guest
 from tests.guests.guest import linker_with_stubs
 
-
 # CPython has 26 MB of it: a minute that is better spent otherwise.
 PACKAGES = [
     name
