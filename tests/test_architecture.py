@@ -17,6 +17,7 @@ import pytest
 import asyncwasm
 import asyncwasm.fiber
 import asyncwasm.testing
+import asyncwasm.wasi
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "asyncwasm"
@@ -56,7 +57,7 @@ def test_a_package_says_what_it_is(package):
     assert ast.get_docstring(ast.parse(source))
 
 
-@pytest.mark.parametrize("module", [asyncwasm, asyncwasm.fiber, asyncwasm.testing])
+@pytest.mark.parametrize("module", [asyncwasm, asyncwasm.fiber, asyncwasm.testing, asyncwasm.wasi])
 def test_exports_are_complete(module):
     exported = module.__all__
     assert len(set(exported)) == len(exported)
@@ -76,7 +77,7 @@ def test_the_facade_has_no_logic():
 
 def _documented() -> list[tuple[str, object]]:
     found: list[tuple[str, object]] = []
-    for module in (asyncwasm, asyncwasm.fiber, asyncwasm.testing):
+    for module in (asyncwasm, asyncwasm.fiber, asyncwasm.testing, asyncwasm.wasi):
         for exported in module.__all__:
             value = getattr(module, exported)
             if not (inspect.isclass(value) or inspect.isfunction(value)):
@@ -104,7 +105,7 @@ def test_public_names_have_docstrings(name, value):
     assert inspect.getdoc(function), f"{name} has no docstring"
 
 
-@pytest.mark.parametrize("module", [asyncwasm, asyncwasm.fiber, asyncwasm.testing])
+@pytest.mark.parametrize("module", [asyncwasm, asyncwasm.fiber, asyncwasm.testing, asyncwasm.wasi])
 def test_public_names_are_in_the_reference(module):
     pages = "\n".join(p.read_text() for p in (ROOT / "docs/reference").glob("*.md"))
     entries = set(re.findall(r"^::: (\S+)$", pages, re.MULTILINE))
@@ -122,4 +123,6 @@ def test_importing_takes_only_what_is_needed():
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert not {"trio", "pytest", "llvmlite", "asyncwasm.cli", "asyncwasm.testing"} & set(loaded)
+    unneeded = {"trio", "pytest", "llvmlite"}
+    unneeded |= {f"asyncwasm.{package}" for package in ("cli", "testing", "wasi")}
+    assert not unneeded & set(loaded)

@@ -15,7 +15,7 @@ import trio
 from asyncwasm import Engine, Func, Instance, Linker, Module, Store, StoreLimits
 from asyncwasm.errors import ExitTrap, Trap, WasmError
 from asyncwasm.wasi import INHERIT, Permission, WasiCtx, open_directory, p1
-from asyncwasm.wasi.run import start
+from asyncwasm.wasi.program import start
 
 from ._failure import Failure, blame, describe
 from ._files import display_name, read_bytes

@@ -27,10 +27,10 @@ from .host.stdio import INHERIT as INHERIT
 from .host.stdio import BytesOutput as BytesOutput
 from .host.stdio import InputStream as InputStream
 from .host.stdio import OutputStream as OutputStream
-from .run import SANDBOX as SANDBOX
-from .run import RunLimits as RunLimits
-from .run import RunResult as RunResult
-from .run import run as run
+from .program import SANDBOX as SANDBOX
+from .program import RunLimits as RunLimits
+from .program import RunResult as RunResult
+from .program import run as run
 
 __all__ = [
     "INHERIT",
@@ -57,6 +57,5 @@ __all__ = [
     "WallClock",
     "WasiCtx",
     "open_directory",
-    "p1",
     "run",
 ]

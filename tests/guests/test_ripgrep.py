@@ -91,9 +91,9 @@ async def test_searching_what_another_task_sends(module):
 
 def test_from_the_command_line(ripgrep, tree):
     """Byte for byte, exit status included."""
+    search = ["--no-messages", "-o", "--no-filename", "--sort=path", r"\w+ again|say \w+", "/d"]
     done = subprocess.run(
-        [sys.executable, "-m", "asyncwasm", "run", f"--dir={tree}::/d", str(ripgrep)]
-        + ["--no-messages", "-o", "--no-filename", "--sort=path", r"\w+ again|say \w+", "/d"],
+        [sys.executable, "-m", "asyncwasm", "run", f"--dir={tree}::/d", str(ripgrep), *search],
         capture_output=True,
         timeout=120,
         check=False,

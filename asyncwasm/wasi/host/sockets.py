@@ -55,15 +55,17 @@ class Socket(ABC):
 
     @abstractmethod
     def accept_sync(self, *, wait: bool = True) -> Socket:
-        """As `accept`, blocking the thread; the others likewise."""
+        """As `accept`, blocking the thread, as do the others of its kind."""
 
     @abstractmethod
     def receive_sync(
         self, limit: int, *, peek: bool = False, wait: bool = True
-    ) -> tuple[bytes, bool]: ...
+    ) -> tuple[bytes, bool]:
+        """See `receive`."""
 
     @abstractmethod
-    def send_sync(self, data: bytes, *, wait: bool = True) -> int: ...
+    def send_sync(self, data: bytes, *, wait: bool = True) -> int:
+        """See `send`."""
 
     @abstractmethod
     async def wait_ready(self, *, write: bool = False) -> None:

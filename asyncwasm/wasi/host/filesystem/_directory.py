@@ -60,6 +60,7 @@ class Directory:
 
     @property
     def closed(self) -> bool:
+        """Whether `close` was called."""
         return self._place.closed
 
     def close(self) -> None:
