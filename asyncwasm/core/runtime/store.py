@@ -324,6 +324,13 @@ class Store(Generic[T]):
             elif self._may_suspend and config.preemption_interval is not None:
                 for _ in range(PREEMPTION_TURNS):
                     self._yield()
+        self._begin_slice()
+
+    def _begin_slice(self) -> None:
+        # What the ticker asked for while others ran has been done.  A guest that gave its turn
+        # back for that would get nowhere beside one that uses all of its own.
+        self.interrupt[0] = 0
+        self._flag_epoch()
 
     def _host_bracket(self) -> _Bracket:
         return _Bracket(self)
@@ -373,6 +380,7 @@ class Store(Generic[T]):
                 raise AsyncSupportError(_COULD_NOT_WAIT)
             with self._host_bracket():
                 self._yield()
+            self._begin_slice()
 
     def _check_fuel(self) -> None:
         if not self.engine.config.consume_fuel:
