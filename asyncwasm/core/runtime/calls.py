@@ -82,9 +82,12 @@ def enter(store: Store[Any], fn: Callable[..., R], args: tuple[Any, ...], may_su
             return fn(*args)
         except BaseException as error:
             shaped = _shape(store, error)
-            if shaped is error:
-                raise
-            raise shaped from None
+            try:
+                if shaped is error:
+                    raise
+                raise shaped from None
+            finally:
+                del shaped  # its traceback refers to this frame
         finally:
             _BUDGET.release(user)
             store.end(depth, outer)
