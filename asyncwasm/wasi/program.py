@@ -37,6 +37,8 @@ class RunLimits:
     * `max_output`: bytes that are kept of standard output and of standard error, each the last
       ones.
     * `max_module_size`: bytes of the program, which bound the work of loading it.
+    * `max_function_size`: bytes of a function's body.  One is translated when it is first called,
+      in one go, which takes the event loop about five seconds for a megabyte.
     * `gc_objects`: whether the guest may make objects of the GC proposal, which nothing else
       limits.
     """
@@ -48,6 +50,7 @@ class RunLimits:
     max_table_elements: int | None = None
     max_output: int = 1 << 20
     max_module_size: int | None = None
+    max_function_size: int | None = None
     gc_objects: bool = True
 
 
@@ -57,6 +60,7 @@ SANDBOX: Final = RunLimits(
     max_memories=1,
     max_table_elements=1_000_000,
     max_module_size=32 << 20,
+    max_function_size=128 << 10,
     gc_objects=False,
 )
 """For programs that nobody vouches for: ten seconds, 256 MiB, a megabyte of output each way, 32 MiB
@@ -174,7 +178,14 @@ def _load(program: str | os.PathLike[str] | bytes, limits: RunLimits) -> Module:
         lazy_validation=True,
         wasm_gc=limits.gc_objects,
     )
-    return Module(Engine(config), data)
+    module = Module(Engine(config), data)
+    longest = max((body.end - body.start for body in module.info.bodies), default=0)
+    if limits.max_function_size is not None and longest > limits.max_function_size:
+        raise ResourceLimitError(
+            f"a function of {longest} bytes is larger than the limit of "
+            f"{limits.max_function_size} bytes"
+        )
+    return module
 
 
 def _name(program: str | os.PathLike[str] | bytes | Module, module: Module) -> str:

@@ -96,6 +96,13 @@ async def test_the_size_of_a_program_is_limited(tmp_path):
             await wasi.run(program, limits=RunLimits(max_module_size=99))
 
 
+async def test_the_size_of_functions_is_limited():
+    program = f"(module (func {'(nop)' * 200_000}))".encode()
+    await wasi.run(program)
+    with pytest.raises(ResourceLimitError, match="a function of 200002 bytes"):
+        await wasi.run(program, limits=SANDBOX)
+
+
 async def test_a_reactor_is_initialized():
     """A module without `_start` is initialized, and has nothing else to do."""
     reactor = f"""(module {IMPORTS}

@@ -83,8 +83,11 @@ async def _wait(
         await call.driver.give_way()
         ready: list[bool] = []
     else:
-        sources = [source for source, _ in waiting]
-        ready = await call.driver.poll(sources, clock, deadline)
+        # A stream that is asked for twice is waited for once.
+        sources = list(dict.fromkeys(source for source, _ in waiting))
+        done = await call.driver.poll(sources, clock, deadline)
+        by_source = dict(zip(sources, done, strict=False))
+        ready = [by_source.get(source, False) for source, _ in waiting]
     happened = [
         _Event(event.userdata, event.type, nbytes=_available(source))
         for (source, event), is_ready in zip(waiting, ready, strict=False)

@@ -113,6 +113,19 @@ async def test_streams(make_guest):
     receiver.close()
 
 
+async def test_a_stream_that_is_asked_for_twice(make_guest):
+    sender, receiver = anyio.create_memory_object_stream[bytes](2)
+    guest = await make_guest(stdin=receiver).start()
+    for piece in (b"ab", b"cd"):
+        sender.send_nowait(piece)
+    events = await poll(guest, *(ready(i, Eventtype.FD_READ, 0) for i in range(3)))
+    assert [event[0] for event in events] == [0, 1, 2]
+    assert await guest.read_fd(0, 10) == b"ab"
+    assert await guest.read_fd(0, 10) == b"cd"
+    sender.close()
+    receiver.close()
+
+
 async def test_a_pipe(make_guest):
     receiver, sender = os.pipe()
     with os.fdopen(receiver, "rb") as file, os.fdopen(sender, "wb", buffering=0) as other:
