@@ -190,8 +190,12 @@ class Table:
         elif wanted > MAX_ELEMENTS:
             fault = ResourceLimitError(f"a table holds at most {MAX_ELEMENTS} elements")
         else:
-            self.elements.extend([init] * delta)
-            return old
+            try:
+                self.elements.extend([init] * delta)
+            except MemoryError:
+                fault = ResourceLimitError(f"failed to allocate {delta} more elements")
+            else:
+                return old
         limits.table_grow_failed(fault, wait)
         return -1
 
@@ -229,4 +233,7 @@ def create_table(store: Store[Any], ty: TableType, init: Any, wait: Wait) -> Tab
     granted = store.limits.table_growing(0, minimum, _maximum(ty), wait)
     if not granted or minimum > MAX_ELEMENTS:
         raise ResourceLimitError(f"table minimum size of {minimum} elements exceeds table limits")
-    return Table(store, ty, init)
+    try:
+        return Table(store, ty, init)
+    except MemoryError:
+        raise ResourceLimitError(f"failed to allocate a table of {minimum} elements") from None

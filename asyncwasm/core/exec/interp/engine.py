@@ -8,7 +8,7 @@ from contextlib import suppress
 from types import CodeType, FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from asyncwasm.errors import Trap, TrapCode, WasmError
+from asyncwasm.errors import ResourceLimitError, Trap, TrapCode, WasmError
 
 from . import locate, registry
 from .body import Options
@@ -97,6 +97,8 @@ class Interpreter:
                     namespace[name] = _resolve(instance, kind, value)
         except RecursionError:
             raise Trap(TrapCode.STACK_OVERFLOW) from None
+        except MemoryError:
+            raise ResourceLimitError(f"not enough memory for function {func.index}") from None
         func.fn, func.raw = fn, raw
         for name, function in ((f"f{func.index}", fn), (f"r{func.index}", raw)):
             if name in namespace:

@@ -67,6 +67,8 @@ def classify(error: BaseException, traceback: TracebackType | None) -> Trap | No
         return None
     if isinstance(error, RecursionError):
         return Trap(TrapCode.STACK_OVERFLOW)
+    if isinstance(error, MemoryError):
+        return Trap(TrapCode.ALLOCATION_TOO_LARGE)
     namespace = frame.tb_frame.f_globals
     found = locate(namespace, frame.tb_frame.f_code, frame.tb_lineno)
     if found is None or found[1] is None:
