@@ -87,6 +87,16 @@ _SPEC_MESSAGES = {
 class WasmError(Exception):
     """Base of everything that a guest, a module or an input can be blamed for."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # The arguments of `__init__` are not those of the message, which is what exceptions go by.
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[WasmError], args: tuple[object, ...], state: dict[str, Any]) -> WasmError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
 
 class MalformedError(WasmError):
     """Bytes or text that do not follow the grammar of the binary or the text format.
