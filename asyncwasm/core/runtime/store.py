@@ -111,6 +111,10 @@ class Store(Generic[T]):
     def __repr__(self) -> str:
         return f"<Store {id(self):#x}>"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Nor can anything that belongs to it.
+        raise TypeError("a store cannot be pickled or copied")
+
     # Sync or async -------------------------------------------------------------------------
 
     @property
