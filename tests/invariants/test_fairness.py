@@ -92,7 +92,7 @@ LOOPS = {
             (br 0)))""",
     "calls of the host": """(import "" "" (func $h))
         (func (export "f") (loop (call $h) (br 0)))""",
-    "start function": '(func $s (loop (br 0))) (start $s)',
+    "start function": "(func $s (loop (br 0))) (start $s)",
 }
 SECONDS = 0.12
 # By when it has to be over on a machine that is busy with other things as well.

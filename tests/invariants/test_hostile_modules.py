@@ -87,9 +87,7 @@ MODULES: dict[str, bytes] = {
     "nested ifs": function(b"\x41\1\4\x40" * 10_000 + END * 10_000),
     "nested try_tables": function(b"\x1f\x40\0" * 4_000 + END * 4_000),
     "too many nested blocks": function(b"\2\x40" * 100_000 + END * 100_000),
-    "one target": function(
-        b"\2\x40" + ZERO + b"\x0e" + leb(200_000) + b"\0" * 200_001 + END
-    ),
+    "one target": function(b"\2\x40" + ZERO + b"\x0e" + leb(200_000) + b"\0" * 200_001 + END),
     "two targets": function(
         b"\2\x40" * 2 + ZERO + b"\x0e" + leb(100_000) + b"\0\1" * 50_000 + b"\0" + END * 2
     ),
@@ -108,12 +106,8 @@ MODULES: dict[str, bytes] = {
     ),
     "more locals than there may be": function(b"", local=b"\1" + leb((1 << 32) - 1) + b"\x7f"),
     "many operands": function(b"\x41\1" * 50_000 + DROP * 50_000),
-    "a deep expression": function(
-        GET * 20_000 + b"\x6a" * 19_999 + DROP, types=TAKES_I32
-    ),
-    "a long expression": function(
-        GET + (GET + b"\x6a") * 20_000 + DROP, types=TAKES_I32
-    ),
+    "a deep expression": function(GET * 20_000 + b"\x6a" * 19_999 + DROP, types=TAKES_I32),
+    "a long expression": function(GET + (GET + b"\x6a") * 20_000 + DROP, types=TAKES_I32),
     "a chain of operations": function(GET + b"\x45" * 50_000 + DROP, types=TAKES_I32),
     "unreachable operations": function(b"\0" + b"\x6a" * 50_000 + DROP),
     "many calls": function(b"\x10\0" * 20_000),
@@ -127,9 +121,7 @@ MODULES: dict[str, bytes] = {
     "a memory of 2**63 bytes": HEADER + section(5, b"\1\4" + leb(1 << 47)),
     "a table of 2**32 - 1": HEADER + section(4, b"\1\x70\0" + leb((1 << 32) - 1)),
     "a table of 2**64 - 1": HEADER + section(4, b"\1\x70\4" + leb((1 << 64) - 1)),
-    "an array of 2**32 - 1": function(
-        ZERO + b"\x41\x7f\xfb\6\1" + DROP, types=(NO_TYPE, ARRAY)
-    ),
+    "an array of 2**32 - 1": function(ZERO + b"\x41\x7f\xfb\6\1" + DROP, types=(NO_TYPE, ARRAY)),
     "a constant array of 2**32 - 1": HEADER
     + section(1, vector([ARRAY]))
     + section(6, b"\1\x64\0\0" + ZERO + b"\x41\x7f\xfb\6\0" + END),
@@ -162,8 +154,7 @@ MODULES: dict[str, bytes] = {
         + b"\x7f\0\x41\0\x0b"
         + b"".join(b"\x7f\0\x23" + leb(i) + END for i in range(9_999)),
     ),
-    "a deep constant": HEADER
-    + section(6, b"\1\x7f\0" + ZERO * 20_000 + b"\x6a" * 19_999 + END),
+    "a deep constant": HEADER + section(6, b"\1\x7f\0" + ZERO * 20_000 + b"\x6a" * 19_999 + END),
     "a name section that lies": HEADER
     + section(0, b"\4name\1" + leb(10) + leb((1 << 32) - 1) + b"\0" * 5),
     "a start function that never ends": HEADER
@@ -236,11 +227,11 @@ def test_cost_is_in_proportion_to_size(name):
     "text",
     [
         # Each would take all the memory there is.
-        '(module (type $a (array (mut i64))) (type $l (struct (field (ref $a) (ref null $l))))'
+        "(module (type $a (array (mut i64))) (type $l (struct (field (ref $a) (ref null $l))))"
         ' (func (export "f") (local (ref null $l)) (loop (local.set 0 (struct.new $l'
         " (array.new_default $a (i32.const 60000000)) (local.get 0))) (br 0))))",
-        f'(module {"(table 10000000 funcref) " * 60})',
-        '(module (table $t 0 funcref) (table $u 0 funcref) (table $v 0 funcref)'
+        f"(module {'(table 10000000 funcref) ' * 60})",
+        "(module (table $t 0 funcref) (table $u 0 funcref) (table $v 0 funcref)"
         ' (func (export "f")'
         + "".join(
             f" (if (i32.eq (i32.const -1) (table.grow ${t} (ref.null func) (i32.const 9000000)))"
@@ -248,7 +239,7 @@ def test_cost_is_in_proportion_to_size(name):
             for t in "tuv"
         )
         + "))",
-        f'(module {"(memory 65536) " * 30})',
+        f"(module {'(memory 65536) ' * 30})",
     ],
     ids=["arrays", "tables", "growing tables", "memories"],
 )

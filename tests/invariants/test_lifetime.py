@@ -458,9 +458,7 @@ class Round:
     def linked(self, number: int) -> None:
         store, module = self.fresh(number)
         linker = Linker(self.engine)
-        linker.func_new(
-            "host", "f", module.imports[0].type.func, lambda caller, n: n
-        )
+        linker.func_new("host", "f", module.imports[0].type.func, lambda caller, n: n)
         linker.instance(store, "again", linker.instantiate(store, module))
         pre = linker.instantiate_pre(module)
         for _ in range(3):

@@ -108,10 +108,7 @@ _HANDLERS: Final[dict[str, _Handler]] = {
     "global.get": lambda instance, im, stack: stack.append(instance.globals[im[0]].value),
     "ref.null": lambda instance, im, stack: stack.append(None),
     "ref.func": lambda instance, im, stack: stack.append(instance.func(im[0])),
-    **{
-        name: _numeric(name)
-        for name in "i32.add i32.sub i32.mul i64.add i64.sub i64.mul".split()
-    },
+    **{name: _numeric(name) for name in "i32.add i32.sub i32.mul i64.add i64.sub i64.mul".split()},
     "ref.i31": _ref_i31,
     "struct.new": _struct_new,
     "struct.new_default": _struct_new_default,

@@ -36,9 +36,7 @@ class Executor(Protocol):
         if it is not a frame of a guest function; an offset of None if it cannot be told.
         """
 
-    def classify(
-        self, error: BaseException, traceback: TracebackType | None
-    ) -> Trap | None:
+    def classify(self, error: BaseException, traceback: TracebackType | None) -> Trap | None:
         """The trap that an implicit Python exception means, or None if it is not the guest's.
 
         Only an exception raised by generated code itself, or by a helper of the engine that it

@@ -187,9 +187,7 @@ class StructRef(EqRef):
     def _field(self, index: int) -> FieldType:
         types = _struct(self.type).fields
         if not 0 <= index < len(types):
-            raise IndexError(
-                f"cannot access field {index}: struct only has {len(types)} fields"
-            )
+            raise IndexError(f"cannot access field {index}: struct only has {len(types)} fields")
         return types[index]
 
     def __repr__(self) -> str:
@@ -240,9 +238,7 @@ class ArrayRef(EqRef):
         return ArrayRef._fill(pre, element, length)
 
     @staticmethod
-    async def new_async(
-        store: StoreLike, pre: ArrayRefPre, element: Any, length: int
-    ) -> ArrayRef:
+    async def new_async(store: StoreLike, pre: ArrayRefPre, element: Any, length: int) -> ArrayRef:
         """As `new`.  Always checkpoints."""
         await checkpoint()
         pre._check(store)
@@ -320,8 +316,7 @@ class ArrayRef(EqRef):
     def _check_index(self, index: int) -> None:
         if not 0 <= index < len(self.elements):
             raise IndexError(
-                f"index out of bounds: the length is {len(self.elements)} "
-                f"but the index is {index}"
+                f"index out of bounds: the length is {len(self.elements)} but the index is {index}"
             )
 
     def __repr__(self) -> str:

@@ -170,9 +170,7 @@ def wait_raw(
     return int(wait(shared, address, width, expected, seconds))
 
 
-def _enqueue(
-    memory: SharedMemory, address: int, width: int, expected: int, waiter: Waiter
-) -> bool:
+def _enqueue(memory: SharedMemory, address: int, width: int, expected: int, waiter: Waiter) -> bool:
     """Queue the waiter, if the value is the expected one."""
     cells, index = _cells(memory, address, width)
     with memory.lock:

@@ -110,9 +110,7 @@ class ExnRef:
 
         claim(self, store.store)
         if not 0 <= index < len(self.fields):
-            raise IndexError(
-                f"cannot access field {index}: exn only has {len(self.fields)} fields"
-            )
+            raise IndexError(f"cannot access field {index}: exn only has {len(self.fields)} fields")
         return from_raw(store.store, self.tag.type.type.func.params[index], self.fields[index])
 
     def get_fields(self, store: StoreLike) -> list[Any]:

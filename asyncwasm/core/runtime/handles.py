@@ -27,6 +27,7 @@ class StoreLike(Protocol):
         """The store that is meant."""
         ...
 
+
 def check_owner(owner: Store[Any], context: StoreLike) -> Store[Any]:
     """The store meant by `context`; `WrongStoreError` unless it is `owner`."""
     if context.store is not owner:

@@ -151,9 +151,7 @@ class StoreResources:
         )
         self._counts: dict[Kind, int] = dict.fromkeys(self._ceilings, 0)
 
-    def install(
-        self, limiter: ResourceLimiter | AsyncResourceLimiter, *, is_async: bool
-    ) -> None:
+    def install(self, limiter: ResourceLimiter | AsyncResourceLimiter, *, is_async: bool) -> None:
         """Make `limiter` the store's only one, and read its counts."""
         self._ceilings = {
             "instance": limiter.instances,
@@ -176,14 +174,10 @@ class StoreResources:
             return
         wanted = self._counts[kind] + n
         if wanted > self._ceilings[kind]:
-            raise ResourceLimitError(
-                f"resource limit exceeded: {kind} count too high at {wanted}"
-            )
+            raise ResourceLimitError(f"resource limit exceeded: {kind} count too high at {wanted}")
         self._counts[kind] = wanted
 
-    def memory_growing(
-        self, current: int, desired: int, maximum: int | None, wait: Wait
-    ) -> bool:
+    def memory_growing(self, current: int, desired: int, maximum: int | None, wait: Wait) -> bool:
         """The limiter's answer, True without one.  Sizes in bytes."""
         if self.limiter is None:
             return True
@@ -194,9 +188,7 @@ class StoreResources:
         if self.limiter is not None:
             _answer(self.limiter.memory_grow_failed(error), wait)
 
-    def table_growing(
-        self, current: int, desired: int, maximum: int | None, wait: Wait
-    ) -> bool:
+    def table_growing(self, current: int, desired: int, maximum: int | None, wait: Wait) -> bool:
         """The limiter's answer, True without one.  Sizes in elements."""
         if self.limiter is None:
             return True

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .engine import Engine
 
+
 @final
 class SharedMemory(LinearMemory):
     """A memory that any number of stores of an engine, and threads, may use at once.
@@ -46,9 +47,7 @@ class SharedMemory(LinearMemory):
         engine's configuration forbids shared memories or there is no address space.
         """
         if not ty.shared:
-            raise ValueError(
-                "shared memory must have the `shared` flag enabled on its memory type"
-            )
+            raise ValueError("shared memory must have the `shared` flag enabled on its memory type")
         check_type(ty)
         check_enabled(engine)
         return SharedMemory(engine, ty)

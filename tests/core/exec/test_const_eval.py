@@ -103,10 +103,10 @@ def test_arrays():
 
 @pytest.mark.parametrize("length", [MAX_ARRAY_LENGTH + 1, -1])
 def test_absurd_arrays_trap(length):
-    for code in ((i32(1), i32(length), op("array.new", b"\1")),
-                 (i32(length), op("array.new_default", b"\1"))):
+    for code in (
+        (i32(1), i32(length), op("array.new", b"\1")),
+        (i32(length), op("array.new_default", b"\1")),
+    ):
         with pytest.raises(Trap) as caught:
             run(*code)
         assert caught.value.code is TrapCode.ALLOCATION_TOO_LARGE
-
-

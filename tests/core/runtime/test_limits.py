@@ -32,9 +32,7 @@ from asyncwasm.core.types import (
 from asyncwasm.errors import AsyncSupportError, ResourceLimitError
 
 PAGE = 65536
-NEEDS_ASYNC = (
-    r"^when using an async resource limiter `\*_async` functions must be used instead$"
-)
+NEEDS_ASYNC = r"^when using an async resource limiter `\*_async` functions must be used instead$"
 
 
 class Recorder(ResourceLimiter):

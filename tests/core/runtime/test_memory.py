@@ -355,9 +355,7 @@ def sharing() -> Engine:
 
 def test_shared_memories_have_to_be_allowed(store):
     shared = memory_type(1, 2, shared=True)
-    message = (
-        "^shared memory support is disabled for this engine -- see `Config::shared_memory`$"
-    )
+    message = "^shared memory support is disabled for this engine -- see `Config::shared_memory`$"
     with pytest.raises(ResourceLimitError, match=message):
         SharedMemory.new(store.engine, shared)
     with pytest.raises(ResourceLimitError, match=message):
