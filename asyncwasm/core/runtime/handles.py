@@ -52,10 +52,15 @@ def check_async(store: Store[Any], name: str) -> None:
     store.check_async(f"cannot use `{name}_async` without enabling async support in the config")
 
 
-def cannot_wait(awaitable: Awaitable[Any]) -> Any:
-    """The `Wait` of sync operations: closes a coroutine and raises `AsyncSupportError`."""
+def close_unawaited(awaitable: object) -> None:
+    """Close a coroutine that will never run, so that nobody is warned of it."""
     if isinstance(awaitable, Coroutine):
         awaitable.close()
+
+
+def cannot_wait(awaitable: Awaitable[Any]) -> Any:
+    """The `Wait` of sync operations: closes a coroutine and raises `AsyncSupportError`."""
+    close_unawaited(awaitable)
     raise AsyncSupportError(
         "when using an async resource limiter `*_async` functions must be used instead"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar, final
 
 from asyncwasm.errors import (
@@ -20,6 +20,7 @@ from asyncwasm.errors import (
 )
 from asyncwasm.fiber import await_, checkpoint, current_task, new_event
 
+from .handles import close_unawaited
 from .hooks import CallHook, Hook, UpdateDeadline
 from .limits import StoreResources
 from .ticker import TICKER
@@ -285,7 +286,7 @@ class Store(Generic[T]):
         functions, hooks and callbacks.
         """
         if not self._may_suspend:
-            _close(awaitable)
+            close_unawaited(awaitable)
             raise AsyncSupportError(_COULD_NOT_WAIT)
         # An awaitable leads to its task.  Suspended frames are invisible to the garbage
         # collector, so if they held it, a call whose event loop went away would never be freed.
@@ -464,7 +465,7 @@ class Store(Generic[T]):
                 self._yield()
             case UpdateDeadline(action="yield_custom", awaitable=awaitable):
                 if not self._may_suspend:
-                    _close(awaitable)
+                    close_unawaited(awaitable)
                     raise AsyncSupportError(
                         "cannot use `UpdateDeadline::YieldCustom` without using an async wasm "
                         "entrypoint"
@@ -521,7 +522,7 @@ class Store(Generic[T]):
             result = hook(self, kind)
             if result is not None:
                 if not self._may_suspend:
-                    _close(result)
+                    close_unawaited(result)
                     raise AsyncSupportError("couldn't grab async_cx for call hook")
                 self.wait(result)
         finally:
@@ -595,9 +596,3 @@ class _Bracket:
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None and self.store._hook is not None:
             self.store.fire(CallHook.RETURNING_FROM_HOST)
-
-
-def _close(awaitable: object) -> None:
-    # A coroutine that will never run is closed, so that nobody is warned of it.
-    if isinstance(awaitable, Coroutine):
-        awaitable.close()
