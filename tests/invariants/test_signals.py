@@ -172,7 +172,9 @@ async def calls_without_end(stores: list[Store[None]], log: list[str]) -> None:
     await long.call_async(store)
 
 
-def run(loop: str, stores: list[Store[None]], log: list[str]) -> None:
+def run(loop: str, stores: list[Store[None]], log: list[str], thread: threading.Thread) -> None:
+    # In here, for on a busy machine it may strike before anything else is done.
+    thread.start()
     if loop == "trio":
         trio.run(calls_without_end, stores, log)
     else:
@@ -185,10 +187,8 @@ def test_async_calls(unraisables, loop):
         stores: list[Store[None]] = []
         log: list[str] = []
         thread = interrupt(0.005 + 0.0003 * turn)
-        # Started in there, for on a busy machine it may strike before anything else is done.
         with pytest.raises(KeyboardInterrupt):
-            thread.start()
-            run(loop, stores, log)
+            run(loop, stores, log, thread)
         thread.join()
         assert_idle(*stores)
         assert log.count("entered") == log.count("left")
