@@ -36,7 +36,7 @@ def add_engine_option(parser: argparse.ArgumentParser) -> None:
     """Add `--engine`."""
     parser.add_argument(
         "--engine",
-        choices=["auto", "interpreter"],
+        choices=["auto", "interpreter", "native"],
         default="auto",
         help="which engine runs guest code (default: the fastest that is present)",
     )

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from asyncwasm.core.runtime.func import Func
     from asyncwasm.core.runtime.instance import Instance
+    from asyncwasm.core.runtime.store import Store
     from asyncwasm.errors import Trap
+
+
+class Statistics:
+    """What an executor counts, over all its modules; see `Engine.statistics`."""
+
+    def __init__(self) -> None:
+        self.functions = 0
+        self.units = 0
+        self.seconds = 0.0
+        self.interpreted: dict[str, int] = {}
 
 
 class Executor(Protocol):
     """Runs guest functions.  One per `Engine`; holds no state of any store or instance."""
+
+    @property
+    def statistics(self) -> Statistics:
+        """What was compiled so far."""
 
     def prepare(self, instance: Instance) -> None:
         """Make a new instance ready, once its index spaces are complete.
@@ -36,9 +52,36 @@ class Executor(Protocol):
         if it is not a frame of a guest function; an offset of None if it cannot be told.
         """
 
+    def new_flag(self) -> Any:
+        """A store's interrupt flag, for guest code to look at: one item, 0 for quiet."""
+
+    def call_started(self, store: Store[Any]) -> None:
+        """An outermost call of a store starts: guest code may look at its flag from now on."""
+
+    def call_ended(self, store: Store[Any]) -> None:
+        """No call of a store is in progress any more.  Doing so again changes nothing."""
+
+    def bind_thread(self, store: Store[Any]) -> None:
+        """A store belongs to the current thread from now on."""
+
+    def instance_of(self, code: CodeType) -> Instance | None:
+        """The instance that a Python frame of this code belongs to, where its globals do not
+        say it.
+        """
+
     def classify(self, error: BaseException, traceback: TracebackType | None) -> Trap | None:
         """The trap that an implicit Python exception means, or None if it is not the guest's.
 
         Only an exception raised by generated code itself, or by a helper of the engine that it
         called, counts; never one out of a host function.
         """
+
+
+class Portable(Executor, Protocol):
+    """An executor for every function, which another one has behind it."""
+
+    def make(self, func: Func) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        """The `fn` and `raw` that run `func` here.  Raises `ValidationError` and `Trap`."""
+
+    def install(self, func: Func, fn: Callable[..., Any], raw: Callable[..., Any]) -> None:
+        """Give `func` these, and the code of its own instance that has older ones."""

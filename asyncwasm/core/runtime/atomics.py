@@ -10,7 +10,6 @@ Addresses are effective addresses in bytes; widths are in bytes.
 from __future__ import annotations
 
 import enum
-import operator
 import threading
 import time
 from collections import deque
@@ -73,26 +72,32 @@ def atomic_store(memory: LinearMemory, address: int, width: int, value: int) -> 
 
 Rmw: TypeAlias = Callable[["LinearMemory", int, int, int], int]
 
+# Machine code takes no lock, but runs under the interpreter lock: between reading and writing
+# nothing may be called, as the interpreter lock can change hands in a call.
+_RMW: Final = """
+def rmw_{name}(memory, address, width, operand):
+    cells, index = _cells(memory, address, width)
+    mask = (1 << width * 8) - 1
+    with _guard(memory):
+        old = cells[index]
+        cells[index] = {value} & mask
+    return old
+"""
 
-def _modify(operation: Callable[[int, int], int]) -> Rmw:
-    """A function that replaces the value with what `operation` makes of it, and gives the old."""
 
-    def rmw(memory: LinearMemory, address: int, width: int, operand: int) -> int:
-        cells, index = _cells(memory, address, width)
-        with _guard(memory):
-            old = cells[index]
-            cells[index] = operation(old, operand) & (1 << width * 8) - 1
-        return old
-
-    return rmw
+def _modify(name: str, value: str) -> Rmw:
+    """A function that replaces the value `old` with `value`, an expression, and gives the old."""
+    namespace = {"_cells": _cells, "_guard": _guard, "__name__": __name__}
+    exec(_RMW.format(name=name, value=value), namespace)
+    return cast("Rmw", namespace[f"rmw_{name}"])
 
 
-rmw_add: Final = _modify(operator.add)
-rmw_sub: Final = _modify(operator.sub)
-rmw_and: Final = _modify(operator.and_)
-rmw_or: Final = _modify(operator.or_)
-rmw_xor: Final = _modify(operator.xor)
-rmw_xchg: Final = _modify(lambda old, operand: operand)
+rmw_add: Final = _modify("add", "(old + operand)")
+rmw_sub: Final = _modify("sub", "(old - operand)")
+rmw_and: Final = _modify("and", "old & operand")
+rmw_or: Final = _modify("or", "(old | operand)")
+rmw_xor: Final = _modify("xor", "(old ^ operand)")
+rmw_xchg: Final = _modify("xchg", "operand")
 
 
 def rmw_cmpxchg(

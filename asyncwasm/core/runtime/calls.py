@@ -214,10 +214,11 @@ def _frames(store: Store[Any], trace: TracebackType | None) -> tuple[Frame, ...]
     """The guest frames of `store` in a traceback, innermost first."""
     found = []
     locate = store.engine.executor.locate
+    instance_of = store.engine.executor.instance_of
     while trace is not None:
         code = trace.tb_frame.f_code
         namespace = trace.tb_frame.f_globals
-        instance = namespace.get("__wasm_instance__")
+        instance = namespace.get("__wasm_instance__") or instance_of(code)
         if instance is not None and instance.store is store:
             place = locate(namespace, code, trace.tb_lineno)
             if place is not None:

@@ -22,8 +22,9 @@ _NEEDS: Final = {
 class Config:
     """Options of an `Engine`.  Names and defaults are Wasmtime's where it has them.
 
-    * `strategy`: which engine runs guest code: `"interpreter"` is the portable one, `"auto"`
-      the fastest that is present (today that is the portable one).
+    * `strategy`: which engine runs guest code: `"interpreter"` is the portable one, `"native"`
+      machine code through llvmlite with the portable engine for what it does not cover, and
+      `"auto"` today the portable one.
     * `async_support`: `None` lets every store decide (a store comes to require async entry
       points once something async is attached to it); `True` refuses all sync entry points,
       `False` all async ones.
@@ -41,7 +42,7 @@ class Config:
     Raises `ValueError` for a value out of range or switches that contradict each other.
     """
 
-    strategy: Literal["auto", "interpreter"] = "auto"
+    strategy: Literal["auto", "interpreter", "native"] = "auto"
     async_support: bool | None = None
     consume_fuel: bool = False
     epoch_interruption: bool = False
@@ -71,7 +72,7 @@ class Config:
     wasm_mutable_global: bool = True
 
     def __post_init__(self) -> None:
-        if self.strategy not in ("auto", "interpreter"):
+        if self.strategy not in ("auto", "interpreter", "native"):
             raise ValueError(f"unknown strategy {self.strategy!r}")
         if self.async_support not in (None, True, False):
             raise ValueError("async_support must be None, True or False")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import uuid
 import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, final
 
 from asyncwasm.core.exec.interp import Interpreter
+from asyncwasm.errors import UsageError
 
 from . import serialized
 from .config import Config
@@ -15,6 +18,23 @@ if TYPE_CHECKING:
     from asyncwasm.core.exec.protocol import Executor
 
     from .store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatistics:
+    """What an engine has compiled so far.
+
+    * `functions_compiled`: functions that have machine code.
+    * `functions_interpreted`: for each reason why a function has none, the number of functions.
+      Functions that were not tried yet are not in here.
+    * `units`: how often the compiler ran; it takes functions together that call each other.
+    * `compile_seconds`: the time that callers have waited for it.
+    """
+
+    functions_compiled: int
+    functions_interpreted: Mapping[str, int]
+    units: int
+    compile_seconds: float
 
 
 @final
@@ -32,7 +52,7 @@ class Engine:
         self._epoch = 0
         # Stores with a call in progress, by id: `increment_epoch` has to flag them.
         self._running: Final[dict[int, Store[Any]]] = {}
-        self._executor: Final[Executor] = Interpreter(self._config)
+        self._executor: Final = _executor(self._config)
         _ENGINES[self._token] = self
 
     @property
@@ -54,6 +74,13 @@ class Engine:
     def is_async(self) -> bool:
         """Whether `Config.async_support` makes every entry point async."""
         return self._config.async_support is True
+
+    def statistics(self) -> EngineStatistics:
+        """What was compiled so far.  All zero for an engine that only interprets."""
+        found = self._executor.statistics
+        return EngineStatistics(
+            found.functions, dict(found.interpreted), found.units, found.seconds
+        )
 
     def increment_epoch(self) -> None:
         """Add one to the epoch.
@@ -93,3 +120,21 @@ _ENGINES: Final[weakref.WeakValueDictionary[str, Engine]] = weakref.WeakValueDic
 
 def _restore(token: str, config: Config) -> Engine:
     return _ENGINES.get(token) or Engine(config, _token=token)
+
+
+def _executor(config: Config) -> Executor:
+    portable = Interpreter(config)
+    if config.strategy != "native":
+        return portable
+    # On demand: most of the time that importing the package takes would be spent on it.
+    from asyncwasm.core.exec import native
+
+    try:
+        reason = native.unsupported()
+        if reason is None:
+            native.load()
+    except (ImportError, native.CompileError) as error:
+        reason = str(error)
+    if reason is not None:
+        raise UsageError(f"strategy 'native' does not work here: {reason}")
+    return native.NativeExecutor(config, portable, 0)

@@ -37,6 +37,7 @@ class Func:
     __slots__ = (
         "__weakref__",
         "_convert",
+        "fast",
         "fn",
         "index",
         "instance",
@@ -50,6 +51,7 @@ class Func:
     type: DefType
     fn: Callable[..., Any]
     raw: Callable[..., Any]
+    fast: bytes  # for native code only, and unset where it has no faster way than `fn`
     instance: Instance | None
     index: int | None
     name: str | None

@@ -98,6 +98,8 @@ class HostFunction:
             finally:
                 caller.expire()
 
+        call.takes_caller = takes_caller  # type: ignore[attr-defined]  # for native code
+
         def hooked(raw: tuple[Any, ...]) -> Any:
             store.fire(CallHook.CALLING_HOST)
             caller = Caller(store, _calling_instance(sys._getframe(2)))

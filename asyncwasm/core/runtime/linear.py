@@ -7,9 +7,11 @@ mapping lives as long as anybody holds a view of it.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import mmap
 import sys
+from array import array
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -136,6 +138,7 @@ class LinearMemory:
 
     __slots__ = (
         "__weakref__",
+        "_cell",
         "_reserved",
         "_whole",
         "f64",
@@ -165,6 +168,9 @@ class LinearMemory:
         # The mapping is never closed: it goes when the last view of it does.
         mapping, self._reserved = reserve(minimum, max(minimum, wanted))
         self._whole = memoryview(mapping)
+        # For native code: the base address and the size in bytes.
+        base = ctypes.addressof(ctypes.c_char.from_buffer(self._whole))
+        self._cell = array("Q", [base, 0])
         self.type = ty
         self.page_size = ty.page_size
         self._resize(minimum)
@@ -177,8 +183,16 @@ class LinearMemory:
         u64, f64 = wide.cast("Q"), wide.cast("d")
         # All or nothing, should a signal handler raise in here.
         self.view, self.u16, self.u32, self.u64, self.f64 = whole[:size], u16, u32, u64, f64
+        self._cell[1] = size
         # Last: another thread that has seen the new size can use the new views.
         self.size_bytes = size
+
+    def cell_address(self) -> int:
+        """Where the base address and the size in bytes are, as two words, for native code.
+
+        The words live as long as the memory.
+        """
+        return self._cell.buffer_info()[0]
 
     @property
     def page_size_log2(self) -> int:

@@ -80,8 +80,10 @@ class Store(Generic[T]):
         self.engine: Final = engine
         self.data = data
         self.limits: Final = StoreResources()
+        # What native code may be running in or pointing to lives as long as the store.
+        self.kept: Final[list[object]] = []
         # What generated code looks at: nonzero means "call `poll`".
-        self.interrupt: Final = [0]
+        self.interrupt: Final = engine.executor.new_flag()
         # Fuel is split: `fuel` counts down as code runs, the rest waits in `_fuel_reserve` and
         # is moved over an interval at a time.
         self.fuel = 0
@@ -158,6 +160,7 @@ class Store(Generic[T]):
                 raise WrongThreadError(
                     "store belongs to the thread that first entered it; see `Store.release_thread`"
                 )
+            self.engine.executor.bind_thread(self)
             self._thread = thread
         if self._depth == 0:
             return self._turn is None and not self._queue
@@ -239,6 +242,7 @@ class Store(Generic[T]):
             if depth == 0:
                 self.interrupt[0] = 0
                 self.engine._running[id(self)] = self
+                self.engine.executor.call_started(self)
             if config.epoch_interruption:
                 self._flag_epoch()
             if may_suspend and config.preemption_interval is not None:
@@ -253,6 +257,7 @@ class Store(Generic[T]):
         if self._depth == 0:
             self._may_suspend = False
             self.engine._running.pop(id(self), None)
+            self.engine.executor.call_ended(self)
             TICKER.unwatch(id(self))
             if self._queue:
                 self._next_turn()

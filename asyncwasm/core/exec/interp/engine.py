@@ -8,6 +8,7 @@ from contextlib import suppress
 from types import CodeType, FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
+from asyncwasm.core.exec.protocol import Statistics
 from asyncwasm.errors import ResourceLimitError, Trap, TrapCode, WasmError
 
 from . import locate, registry
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from asyncwasm.core.runtime.config import Config
     from asyncwasm.core.runtime.func import Func
     from asyncwasm.core.runtime.instance import Instance
+    from asyncwasm.core.runtime.store import Store
 
 _CONSTANTS: Final = "constants"
 
@@ -38,8 +40,14 @@ class Interpreter:
             config.checks_interrupts,
             checks_entries=config.consume_fuel or config.epoch_interruption,
         )
+        self._statistics: Final = Statistics()
         # Translations and the names in them are shared by all instances of a module.
         self._lock = threading.RLock()
+
+    @property
+    def statistics(self) -> Statistics:
+        """See `Executor.statistics`."""
+        return self._statistics
 
     def prepare(self, instance: Instance) -> None:
         """See `Executor.prepare`."""
@@ -49,16 +57,61 @@ class Interpreter:
         """See `Executor.link`."""
 
         def make() -> None:
-            self._make(func)
+            if hasattr(func.fn, _MAKE):
+                self.install(func, *self.make(func))
 
         func.fn = _stub(func, "fn", make)
         func.raw = _stub(func, "raw", make)
+
+    def make(self, func: Func) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        """See `Portable.make`."""
+        try:
+            translation = self.translation(func)
+            instance = func.instance
+            assert instance is not None
+            namespace = instance.namespace
+            raw = FunctionType(translation.code, namespace)
+            fn = raw if translation.entry is None else FunctionType(translation.entry, namespace)
+            for name, kind, value in translation.bindings:
+                if name not in namespace:
+                    namespace[name] = _resolve(instance, kind, value)
+        except RecursionError:
+            raise Trap(TrapCode.STACK_OVERFLOW) from None
+        except MemoryError:
+            raise ResourceLimitError(f"not enough memory for function {func.index}") from None
+        return fn, raw
+
+    def install(self, func: Func, fn: Callable[..., Any], raw: Callable[..., Any]) -> None:
+        """See `Portable.install`."""
+        func.fn, func.raw = fn, raw
+        assert func.instance is not None
+        namespace = func.instance.namespace
+        for name, function in ((f"f{func.index}", fn), (f"r{func.index}", raw)):
+            if name in namespace:
+                namespace[name] = function
 
     def locate(
         self, namespace: dict[str, Any], code: CodeType, line: int
     ) -> tuple[int, int | None] | None:
         """See `Executor.locate`."""
         return locate.locate(namespace, code, line)
+
+    def new_flag(self) -> Any:
+        """See `Executor.new_flag`."""
+        return [0]
+
+    def call_started(self, store: Store[Any]) -> None:
+        """See `Executor.call_started`."""
+
+    def call_ended(self, store: Store[Any]) -> None:
+        """See `Executor.call_ended`."""
+
+    def bind_thread(self, store: Store[Any]) -> None:
+        """See `Executor.bind_thread`."""
+
+    def instance_of(self, code: CodeType) -> Instance | None:
+        """See `Executor.instance_of`."""
+        return None
 
     def classify(self, error: BaseException, traceback: TracebackType | None) -> Trap | None:
         """See `Executor.classify`."""
@@ -80,29 +133,6 @@ class Interpreter:
                     found = translate(module.info, index, constants, self._options)
                     module.translations[index] = found
         return found
-
-    def _make(self, func: Func) -> None:
-        """Give `func` its real functions, and put them in place of the stubs."""
-        if not hasattr(func.fn, _MAKE):
-            return
-        try:
-            translation = self.translation(func)
-            instance = func.instance
-            assert instance is not None
-            namespace = instance.namespace
-            raw = FunctionType(translation.code, namespace)
-            fn = raw if translation.entry is None else FunctionType(translation.entry, namespace)
-            for name, kind, value in translation.bindings:
-                if name not in namespace:
-                    namespace[name] = _resolve(instance, kind, value)
-        except RecursionError:
-            raise Trap(TrapCode.STACK_OVERFLOW) from None
-        except MemoryError:
-            raise ResourceLimitError(f"not enough memory for function {func.index}") from None
-        func.fn, func.raw = fn, raw
-        for name, function in ((f"f{func.index}", fn), (f"r{func.index}", raw)):
-            if name in namespace:
-                namespace[name] = function
 
 
 _MAKE: Final = "wasm_make"

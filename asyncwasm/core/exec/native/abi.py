@@ -1,0 +1,88 @@
+"""What generated code and Python agree on: the context of an instance, status, helpers.
+
+Every native function takes the context of its instance first and returns a structure: a status
+and its results.  Status 0 is success; 1 says that a Python exception is set in the thread.
+
+The context is an array of 64-bit words at the indices below; those called a list point to an
+array with one pointer per item of that index space.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+
+class Word(enum.IntEnum):
+    """Indices of the words of a context."""
+
+    STACK_LIMIT = 0
+    """Points to the store's word with the lowest address that guest frames may reach."""
+    INTERRUPT = 1
+    """Points to the store's word with the ticker's count that it has seen; see `ticker`."""
+    FILENAME = 2
+    """A C string that stands for the instance in tracebacks."""
+    CALLABLES = 3
+    """A list: for each function its `Func` object, or null before it was asked for."""
+    HELPERS = 4
+    """A list: the Python callables of `Helper`."""
+    MEMORIES = 5
+    """A list: for each memory its two words, base address and size in bytes."""
+    GLOBALS = 6
+    """A list: for each global of a numeric type its 16 bytes."""
+    TABLES = 7
+    """A list: for each table its Python list of elements."""
+
+
+class Helper(enum.IntEnum):
+    """Python callables that generated code calls with integers, boxed."""
+
+    RAISE = 0
+    """`(trap)`: raise the trap of that number."""
+    POLL = 1
+    """`()`: epochs and preemption."""
+    COMPILE = 2
+    """`(function)`: compile a function of the module; its entry is filled in then."""
+    MEMORY_GROW = 3
+    """`(memory, pages)`: the old size or -1."""
+    MEMORY_INIT = 4
+    """`(segment, memory, destination, source, size)`."""
+    DATA_DROP = 5
+    """`(segment)`."""
+    INDIRECT = 6
+    """`(table, index, type)`: for an element without a fast path, the address of the object whose
+    `fn` is to be called, or a trap."""
+
+    FUNC = 7
+    """`(function)`: make the function's `Func`, whose pointer is filled in then."""
+    ATOMIC_WAIT = 8
+    """`(memory, address, width, expected, timeout)`: how the wait ended."""
+    ATOMIC_NOTIFY = 9
+    """`(memory, address, count)`: how many woke."""
+
+
+CONTEXT_WORDS: Final = len(Word)
+
+# Where CPython keeps what generated code reads directly; checked against the running
+# interpreter when the engine starts.
+LIST_SIZE: Final = 16
+LIST_ITEMS: Final = 24
+BYTES_DATA: Final = 32
+
+# C functions of the running interpreter that generated code calls, with their IR types.
+C_FUNCTIONS: Final = {
+    "PyLong_FromUnsignedLongLong": "ptr (i64)",
+    "PyLong_AsUnsignedLongLongMask": "i64 (ptr)",
+    "PyLong_AsVoidPtr": "ptr (ptr)",
+    "PyFloat_FromDouble": "ptr (double)",
+    "PyFloat_AsDouble": "double (ptr)",
+    "PyBytes_FromStringAndSize": "ptr (ptr, i64)",
+    "PyTuple_New": "ptr (i64)",
+    "PyTuple_SetItem": "i32 (ptr, i64, ptr)",
+    "PyTuple_GetItem": "ptr (ptr, i64)",
+    "PyObject_GetAttrString": "ptr (ptr, ptr)",
+    "PyObject_Vectorcall": "ptr (ptr, ptr, i64, ptr)",
+    "Py_DecRef": "void (ptr)",
+    "Py_NewRef": "ptr (ptr)",
+    "_PyTraceback_Add": "void (ptr, ptr, i32)",
+}

@@ -1,0 +1,490 @@
+"""Function bodies as LLVM IR: locals, blocks and branches.
+
+Locals and the values that blocks pass are stack slots here; LLVM turns them into registers.
+Code that cannot be reached is skipped, so lowerings never see it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from asyncwasm.core.binary.immediates import BrTable, read_instruction, read_val_type
+from asyncwasm.core.binary.leb128 import read_u32
+from asyncwasm.core.isa.table import BY_NAME
+from asyncwasm.core.types import DefType, FuncType, ValType
+from asyncwasm.errors import TrapCode
+
+from .abi import Helper, Word
+from .emit import IR_TYPES, ZEROS, Emitter, helper_call
+from .ticker import COUNTER_ADDRESS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from asyncwasm.core.module import ModuleInfo
+    from asyncwasm.core.runtime.config import Config
+
+    Lowering = Callable[["Body", tuple[Any, ...]], None]
+
+_LOOP: Final = bytes([BY_NAME["loop"].opcode])
+# Values of a function without calls up to which its frame is surely small.
+_SMALL_FRAME: Final = 512
+# Values from which a function's frame may be too large to rely on the stack's reserve, and the
+# most that is asked to be free for it; functions of more values are interpreted.
+LARGE: Final = 4_000
+LARGEST: Final = 60_000
+_LARGEST_NEED: Final = 256 * 1024
+TRAPS: Final = tuple(TrapCode)
+CTX: Final = "!tbaa !2"
+MEM: Final = "!tbaa !3"
+
+
+class NotCoveredError(Exception):
+    """A function uses something that native code does not do; the text says what."""
+
+
+def result_type(results: tuple[ValType, ...]) -> str:
+    """The IR type of what a function returns: its status, then its results."""
+    return f"{{ {', '.join(['i32', *map(ir_type, results)])} }}"
+
+
+def ir_type(ty: ValType) -> str:
+    """The IR type of a value.  Raises `NotCoveredError` for references."""
+    found = IR_TYPES.get(ty)
+    if found is None:
+        raise NotCoveredError(f"values of type {ty}")
+    return found
+
+
+@dataclass(slots=True)
+class Label:
+    """An open block: where branches to it go, and the slots of the values that they bring."""
+
+    target: str
+    slots: list[tuple[str, str]]
+    height: int
+    end: str
+    results: list[tuple[str, str]]
+    otherwise: str | None = None
+    params: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Body:
+    """The translation of one function.
+
+    `out` is where IR goes; lowerings pop operands (IR values of the types that validation
+    proved) and push results.
+    """
+
+    def __init__(self, info: ModuleInfo, index: int, config: Config) -> None:
+        self.info = info
+        self.index = index
+        self.config = config
+        self.text = ""
+        self.out = Emitter()
+        self.ty: FuncType = info.funcs[index].func
+        self.stack: list[tuple[str, str]] = []
+        self.labels: list[Label] = []
+        self.locals: list[tuple[str, str]] = []
+        self.callees: set[int] = set()
+        self.indirect: set[DefType] = set()
+        self.calls = False
+        self.loops = False
+        self.offset = 0
+        # Blocks that leave the function by a trap or with an exception, with what they bring.
+        self._traps: list[tuple[str, int]] = []
+        self._unwinds: list[tuple[str, int]] = []
+        self.returns = result_type(self.ty.results)
+
+    # Values ----------------------------------------------------------------------------------
+
+    def push(self, ty: str, value: str) -> None:
+        """Push an IR value of IR type `ty`."""
+        self.stack.append((ty, value))
+
+    def push_condition(self, value: str) -> None:
+        """Push an i1 that stands for the i32 0 or 1."""
+        self.stack.append(("i1", value))
+
+    def pop(self) -> str:
+        """Pop a value."""
+        ty, value = self.stack.pop()
+        if ty == "i1":
+            return self.out.op(f"zext i1 {value} to i32")
+        return value
+
+    def pop_typed(self) -> tuple[str, str]:
+        """Pop a value with its IR type."""
+        ty = self.stack[-1][0]
+        return ("i32" if ty == "i1" else ty), self.pop()
+
+    def pop_many(self, count: int) -> list[str]:
+        """Pop `count` values, the first pushed first."""
+        values = [self.pop() for _ in range(count)]
+        return values[::-1]
+
+    def pop_condition(self) -> str:
+        """Pop an i32 as an i1 that is true unless it is 0."""
+        ty, value = self.stack.pop()
+        return value if ty == "i1" else self.out.op(f"icmp ne i32 {value}, 0")
+
+    # Leaving ---------------------------------------------------------------------------------
+
+    def trap_if(self, condition: str, code: TrapCode) -> None:
+        """Trap if the i1 `condition` holds."""
+        after = self.out.fresh("ok")
+        if self.out.block is not None:
+            self._traps.append((self.out.block, TRAPS.index(code) << 32 | self.offset))
+        self.out.branch(condition, "trap", after, unlikely=True)
+        self.out.label(after)
+
+    def trap(self, code: TrapCode) -> None:
+        """Trap.  What follows is unreachable."""
+        if self.out.block is not None:
+            self._traps.append((self.out.block, TRAPS.index(code) << 32 | self.offset))
+        self.out.jump("trap")
+
+    def unwind_if(self, condition: str) -> None:
+        """Leave the function with the exception that is set, if `condition` holds."""
+        after = self.out.fresh("ok")
+        if self.out.block is not None:
+            self._unwinds.append((self.out.block, self.offset))
+        self.out.branch(condition, "unwind", after, unlikely=True)
+        self.out.label(after)
+
+    def give_back(self, values: list[tuple[str, str]]) -> None:
+        """Return with these results."""
+        result = f"{self.returns} zeroinitializer"
+        for number, (ty, value) in enumerate(values, 1):
+            name = self.out.op(f"insertvalue {result}, {ty} {value}, {number}")
+            result = f"{self.returns} {name}"
+        self.out.end(f"ret {result}")
+
+    # State -----------------------------------------------------------------------------------
+
+    def word(self, word: Word) -> str:
+        """A word of the context, as a pointer.  They never change while the instance lives."""
+        at = self.out.op(f"getelementptr ptr, ptr %ctx, i64 {int(word)}")
+        return self.out.op(f"load ptr, ptr {at}, !invariant.load !4, {CTX}")
+
+    def item(self, word: Word, index: int) -> str:
+        """An item of one of the context's lists, as a pointer; these never change either."""
+        at = self.out.op(f"getelementptr ptr, ptr {self.word(word)}, i64 {index}")
+        return self.out.op(f"load ptr, ptr {at}, !invariant.load !4, {CTX}")
+
+    def helper(self, helper: Helper, *operands: str) -> str:
+        """Call a Python helper with i64 operands; its result as an i64.  Leaves if it raises."""
+        at = self.item(Word.HELPERS, int(helper))
+        self.calls = True
+        result = self.out.op(helper_call(at, *operands))
+        status = self.out.op(f"extractvalue {{ i32, i64 }} {result}, 0")
+        self.unwind_if(self.out.op(f"icmp ne i32 {status}, 0"))
+        return self.out.op(f"extractvalue {{ i32, i64 }} {result}, 1")
+
+    def check_interrupt(self) -> None:
+        """Call the poll helper if the store asks for it."""
+        if not self.config.checks_interrupts:
+            return
+        out = self.out
+        counter = f"inttoptr (i64 {COUNTER_ADDRESS} to ptr)"
+        now = out.op(f"load atomic i64, ptr {counter} monotonic, align 8")
+        seen = out.op(f"load i64, ptr {self.word(Word.INTERRUPT)}, {CTX}")
+        set_ = out.op(f"icmp ne i64 {now}, {seen}")
+        poll, after = out.fresh("poll"), out.fresh("go")
+        out.branch(set_, poll, after, unlikely=True)
+        out.label(poll)
+        status = out.op("call i32 @poll(ptr %ctx)")
+        self.unwind_if(out.op(f"icmp ne i32 {status}, 0"))
+        out.jump(after)
+        out.label(after)
+
+    # Blocks ----------------------------------------------------------------------------------
+
+    def slots(self, types: tuple[ValType, ...]) -> list[tuple[str, str]]:
+        """Stack slots for values of these types."""
+        return [(ir_type(ty), self.out.alloca(ir_type(ty))) for ty in types]
+
+    def fill(self, slots: list[tuple[str, str]], *, keep: bool = False) -> None:
+        """Store the topmost values into slots; `keep` leaves them on the stack."""
+        values = [self.pop_typed() for _ in slots][::-1]
+        for (ty, slot), (_, value) in zip(slots, values, strict=True):
+            self.out.do(f"store {ty} {value}, ptr {slot}")
+        if keep:
+            self.stack.extend(values)
+
+    def load(self, slots: list[tuple[str, str]]) -> None:
+        """Push what slots hold."""
+        for ty, slot in slots:
+            self.push(ty, self.out.op(f"load {ty}, ptr {slot}"))
+
+    def open_block(self, ty: FuncType) -> None:
+        results = self.slots(ty.results)
+        end = self.out.fresh("end")
+        self.labels.append(Label(end, results, len(self.stack) - len(ty.params), end, results))
+
+    def open_loop(self, ty: FuncType) -> None:
+        self.loops = True
+        params = self.slots(ty.params)
+        self.fill(params)
+        head, end = self.out.fresh("loop"), self.out.fresh("end")
+        results = self.slots(ty.results)
+        self.labels.append(Label(head, params, len(self.stack), end, results))
+        self.out.jump(head)
+        self.out.label(head)
+        self.check_interrupt()
+        self.load(params)
+
+    def open_if(self, ty: FuncType) -> None:
+        condition = self.pop_condition()
+        params = self.slots(ty.params)
+        self.fill(params)
+        results = self.slots(ty.results)
+        then, other, end = (self.out.fresh(name) for name in ("then", "else", "end"))
+        self.labels.append(Label(end, results, len(self.stack), end, results, other, params))
+        self.out.branch(condition, then, other)
+        self.out.label(then)
+        self.load(params)
+
+    def open_else(self) -> None:
+        label = self.labels[-1]
+        self.leave_block(label)
+        assert label.otherwise is not None
+        self.out.label(label.otherwise)
+        label.otherwise = None
+        self.load(label.params)
+
+    def close(self) -> None:
+        label = self.labels[-1]
+        self.leave_block(label)
+        if label.otherwise is not None:
+            # An `if` without `else`: its parameters are its results.
+            self.out.label(label.otherwise)
+            self.load(label.params)
+            self.leave_block(label)
+        self.labels.pop()
+        self.out.label(label.end)
+        self.load(label.results)
+
+    def leave_block(self, label: Label) -> None:
+        """Fall through to the end of the innermost block."""
+        if self.out.block is not None:
+            self.fill(label.results)
+            self.out.jump(label.end)
+        del self.stack[label.height :]
+
+    def branch_target(self, depth: int) -> Label:
+        return self.labels[-1 - depth]
+
+    def br(self, depth: int) -> None:
+        label = self.branch_target(depth)
+        self.fill(label.slots)
+        self.out.jump(label.target)
+
+    def br_if(self, depth: int) -> None:
+        condition = self.pop_condition()
+        label = self.branch_target(depth)
+        # Values that stay are used on both ways out, so their form is settled before.
+        self.stack.extend([self.pop_typed() for _ in label.slots][::-1])
+        after = self.out.fresh("next")
+        if label.slots:
+            taken = self.out.fresh("taken")
+            self.out.branch(condition, taken, after)
+            self.out.label(taken)
+            self.fill(label.slots, keep=True)
+            self.out.jump(label.target)
+        else:
+            self.out.branch(condition, label.target, after)
+        self.out.label(after)
+
+    def br_table(self, table: BrTable) -> None:
+        index = self.pop()
+        # All targets take values of the same types; each has slots of its own to fill.
+        filled: set[int] = set()
+        for depth in {*table.labels, table.default}:
+            label = self.branch_target(depth)
+            if label.slots and id(label) not in filled:
+                filled.add(id(label))
+                self.fill(label.slots, keep=True)
+        default = self.branch_target(table.default).target
+        cases = " ".join(
+            f"i32 {number}, label %{self.branch_target(depth).target}"
+            for number, depth in enumerate(table.labels)
+        )
+        self.out.end(f"switch i32 {index}, label %{default} [ {cases} ]")
+
+    def ret(self) -> None:
+        values = [self.pop_typed() for _ in self.ty.results][::-1]
+        self.give_back(values)
+
+    # The whole -------------------------------------------------------------------------------
+
+    def translate(self, lowerings: Mapping[str, Lowering]) -> None:
+        """Make `text`, the function's definition.  Raises `NotCoveredError`."""
+        info, index = self.info, self.index
+        data = info.data
+        span = info.bodies[index - info.imported_funcs]
+        names = [f"%p{number}" for number in range(len(self.ty.params))]
+        for ty, name in zip(self.ty.params, names, strict=True):
+            self._add_local(ty, name)
+        pos = self._read_locals(data, span.start)
+        self.offset = span.start
+        results = self.slots(self.ty.results)
+        self.labels.append(Label("return", results, 0, "return", results))
+        skip = 0
+        while pos < span.end:
+            self.offset = pos
+            row, immediates, pos = read_instruction(data, pos, info.types)
+            name = row.name
+            if self.out.block is None:
+                # Unreachable until the block that is open now ends or takes its other arm.
+                if name in ("block", "loop", "if", "try_table"):
+                    skip += 1
+                    continue
+                if skip:
+                    skip -= name == "end"
+                    continue
+                if name not in ("else", "end"):
+                    continue
+            lower = lowerings.get(name)
+            if lower is None:
+                raise NotCoveredError(f"`{name}`")
+            lower(self, immediates)
+        self.ret()
+        self.text = self._define(names)
+
+    def _check_entry(self) -> None:
+        """At the entry, trap if the stack has grown past the store's limit, and poll.
+
+        Functions that call nothing end soon or have a loop, and their frames are small.  The
+        stack pointer is below the function's own frame, so large frames count too.
+        """
+        config = self.config
+        stack = self.calls or self.out.count > _SMALL_FRAME
+        poll = config.epoch_interruption or (config.checks_interrupts and self.calls)
+        start = self.info.bodies[self.index - self.info.imported_funcs].start
+        lines: list[str] = []
+        if stack:
+            self._traps.append(("entry", TRAPS.index(TrapCode.STACK_OVERFLOW) << 32 | start))
+            lines += [
+                f"  %entry.cell = load ptr, ptr %ctx, !invariant.load !4, {CTX}",
+                f"  %entry.limit = load i64, ptr %entry.cell, {CTX}",
+                "  %entry.frame = call ptr @llvm.stacksave.p0() memory(none)",
+                "  %entry.here = ptrtoint ptr %entry.frame to i64",
+                "  %entry.deep = icmp ult i64 %entry.here, %entry.limit",
+                "  br i1 %entry.deep, label %trap, label %entry.fits, !prof !0",
+                "entry.fits:",
+            ]
+        if poll:
+            self._unwinds.append(("entry.poll", start))
+            lines += [
+                f"  %entry.now = load atomic i64, ptr inttoptr (i64 {COUNTER_ADDRESS} to ptr) "
+                "monotonic, align 8",
+                f"  %entry.at = getelementptr ptr, ptr %ctx, i64 {int(Word.INTERRUPT)}",
+                f"  %entry.word = load ptr, ptr %entry.at, !invariant.load !4, {CTX}",
+                f"  %entry.seen = load i64, ptr %entry.word, {CTX}",
+                "  %entry.due = icmp ne i64 %entry.now, %entry.seen",
+                "  br i1 %entry.due, label %entry.poll, label %start, !prof !0",
+                "entry.poll:",
+                "  %entry.status = call i32 @poll(ptr %ctx)",
+                "  %entry.failed = icmp ne i32 %entry.status, 0",
+                "  br i1 %entry.failed, label %unwind, label %start, !prof !0",
+            ]
+        else:
+            lines.append("  br label %start")
+        self.out.prologue = lines
+
+    def _add_local(self, ty: ValType, value: str | None) -> None:
+        name = ir_type(ty)
+        slot = self.out.alloca(name, "l")
+        self.out.do(f"store {name} {value or ZEROS[name]}, ptr {slot}")
+        self.locals.append((name, slot))
+
+    def _read_locals(self, data: bytes, pos: int) -> int:
+        groups, pos = read_u32(data, pos)
+        for _ in range(groups):
+            count, pos = read_u32(data, pos)
+            ty, pos = read_val_type(data, pos, self.info.types)
+            for _ in range(count):
+                self._add_local(ty, None)
+        return pos
+
+    def _define(self, names: list[str]) -> str:
+        """The text of the definition: checks at the entry, the body, and the ways out."""
+        params = ["ptr %ctx"]
+        params += [f"{ir_type(t)} {n}" for t, n in zip(self.ty.params, names, strict=True)]
+        out = self.out
+        self._check_entry()
+        failed = "i32 1" + "".join(f", {ir_type(t)} {ZEROS[ir_type(t)]}" for t in self.ty.results)
+        tail: list[str] = []
+        if self._traps:
+            sources = ", ".join(f"[ {site}, %{block} ]" for block, site in self._traps)
+            tail += [
+                "trap:",
+                f"  %trap.site = phi i64 {sources}",
+                "  %trap.code = lshr i64 %trap.site, 32",
+                "  call void @raise_trap(ptr %ctx, i64 %trap.code)",
+                "  %trap.offset = trunc i64 %trap.site to i32",
+                "  br label %unwind",
+            ]
+        if self._traps or self._unwinds:
+            sources_list = [f"[ {offset}, %{block} ]" for block, offset in self._unwinds]
+            if self._traps:
+                sources_list.append("[ %trap.offset, %trap ]")
+            tail += [
+                "unwind:",
+                f"  %unwind.offset = phi i32 {', '.join(sources_list)}",
+                f"  call void @add_frame(ptr %ctx, ptr @n{self.index}, i32 %unwind.offset)",
+                f"  ret {self.returns} {{ {failed} }}",
+            ]
+        symbol = f"f{self.index}"
+        name = f'@n{self.index} = private constant [{len(symbol) + 1} x i8] c"{symbol}\\00"'
+        head = f"define hidden {self.returns} @{symbol}({', '.join(params)}) {{"
+        if out.count > LARGE:
+            guard = self._guard(head, params, failed)
+            head = f"define internal {self.returns} @b{self.index}({', '.join(params)}) noinline {{"
+            return "\n".join([name, *guard, head, out.text(), *tail, "}"])
+        return "\n".join([name, head, out.text(), *tail, "}"])
+
+    def _guard(self, head: str, params: list[str], failed: str) -> list[str]:
+        """What stands before a function whose frame may be larger than what the stack's limit
+        leaves: it could write there before it looks at the limit itself.
+        """
+        code = TRAPS.index(TrapCode.STACK_OVERFLOW)
+        start = self.info.bodies[self.index - self.info.imported_funcs].start
+        return [
+            head,
+            "entry:",
+            f"  %cell = load ptr, ptr %ctx, {CTX}",
+            f"  %limit = load i64, ptr %cell, {CTX}",
+            f"  %least = add i64 %limit, {min(8 * self.out.count, _LARGEST_NEED)}",
+            "  %frame = call ptr @llvm.stacksave.p0() memory(none)",
+            "  %here = ptrtoint ptr %frame to i64",
+            "  %deep = icmp ult i64 %here, %least",
+            "  br i1 %deep, label %trap, label %fits, !prof !0",
+            "fits:",
+            f"  %result = call {self.returns} @b{self.index}({', '.join(params)})",
+            f"  ret {self.returns} %result",
+            "trap:",
+            f"  call void @raise_trap(ptr %ctx, i64 {code})",
+            f"  call void @add_frame(ptr %ctx, ptr @n{self.index}, i32 {start})",
+            f"  ret {self.returns} {{ {failed} }}",
+            "}",
+        ]
+
+
+def has_loops(info: ModuleInfo, index: int) -> bool:
+    """Whether a function that was validated has a `loop`, as far as can be told quickly."""
+    span = info.bodies[index - info.imported_funcs]
+    data = info.data
+    if data.find(_LOOP, span.start, span.end) < 0:
+        return False
+    groups, pos = read_u32(data, span.start)
+    for _ in range(groups):
+        _, pos = read_u32(data, pos)
+        _, pos = read_val_type(data, pos, info.types)
+    while pos < span.end:
+        row, _, pos = read_instruction(data, pos, info.types)
+        if row.name == "loop":
+            return True
+    return False

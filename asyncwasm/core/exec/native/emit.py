@@ -1,0 +1,108 @@
+"""Writing LLVM IR as text: one function at a time, a line at a time.
+
+LLVM parses text faster than llvmlite's object builder makes it, and text is what golden tests
+and dumps want anyway.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from asyncwasm.core.types import NumType, ValType
+
+# How a raw value is held in native code.
+IR_TYPES: Final[dict[ValType, str]] = {
+    NumType.I32: "i32",
+    NumType.I64: "i64",
+    NumType.F32: "float",
+    NumType.F64: "double",
+    NumType.V128: "<2 x i64>",
+}
+ZEROS: Final = {
+    "i32": "0",
+    "i64": "0",
+    "float": "0.0",
+    "double": "0.0",
+    "<2 x i64>": "zeroinitializer",
+}
+
+
+# What `call_helper` takes beside the callable and their number.
+HELPER_OPERANDS: Final = 5
+
+
+def helper_call(callable: str, *operands: str) -> str:
+    """A call of a Python callable with i64 operands, as the text of an IR instruction.
+
+    It gives a status and, of an integer, the value as an i64.
+    """
+    padded = [*operands, *["0"] * (HELPER_OPERANDS - len(operands))]
+    listed = ", ".join(f"i64 {operand}" for operand in padded)
+    return f"call {{ i32, i64 }} @call_helper(ptr {callable}, i64 {len(operands)}, {listed})"
+
+
+class Emitter:
+    """The body of one IR function under construction.
+
+    `block` is the label of the block that lines go to, or None after a terminator: whatever is
+    emitted then is unreachable and dropped.
+    """
+
+    def __init__(self) -> None:
+        self.allocas: list[str] = []
+        self.lines: list[str] = []
+        self.block: str | None = "start"
+        # What goes before everything else; a terminator to `start`.
+        self.prologue = ["  br label %start"]
+        self._names = 0
+
+    @property
+    def count(self) -> int:
+        """How many names were made."""
+        return self._names
+
+    def fresh(self, hint: str = "v") -> str:
+        """A name that is not used yet, without its sigil."""
+        self._names += 1
+        return f"{hint}{self._names}"
+
+    def op(self, text: str) -> str:
+        """Emit an instruction with a result; its name, with the sigil."""
+        name = f"%{self.fresh()}"
+        self.do(f"{name} = {text}")
+        return name
+
+    def do(self, text: str) -> None:
+        """Emit an instruction without a result."""
+        if self.block is not None:
+            self.lines.append(f"  {text}")
+
+    def alloca(self, ty: str, hint: str = "a") -> str:
+        """A stack slot, made once at the function's entry."""
+        name = f"%{self.fresh(hint)}"
+        self.allocas.append(f"  {name} = alloca {ty}")
+        return name
+
+    def label(self, name: str) -> None:
+        """Start block `name`.  The block before must have ended."""
+        assert self.block is None
+        self.lines.append(f"{name}:")
+        self.block = name
+
+    def end(self, text: str) -> None:
+        """Emit a terminator."""
+        self.do(text)
+        self.block = None
+
+    def jump(self, label: str) -> None:
+        """Go to `label`."""
+        self.end(f"br label %{label}")
+
+    def branch(self, condition: str, then: str, otherwise: str, *, unlikely: bool = False) -> None:
+        """Go to `then` if the i1 `condition` holds, else to `otherwise`."""
+        weights = ", !prof !0" if unlikely else ""
+        self.end(f"br i1 {condition}, label %{then}, label %{otherwise}{weights}")
+
+    def text(self) -> str:
+        """All lines, the stack slots first."""
+        return "\n".join(["entry:", *self.allocas, *self.prologue, "start:", *self.lines])

@@ -1,0 +1,187 @@
+"""The native engine: functions compiled when it pays, the rest on the portable engine."""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from collections.abc import Callable
+from itertools import count
+from types import CodeType, TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+from asyncwasm.core.exec.protocol import Statistics
+
+from . import ticker
+from .body import has_loops
+from .stack import lowest_address
+from .state import InstanceState, fast_path
+from .units import ModuleCode
+
+if TYPE_CHECKING:
+    from asyncwasm.core.exec.protocol import Portable
+    from asyncwasm.core.runtime.config import Config
+    from asyncwasm.core.runtime.func import Func
+    from asyncwasm.core.runtime.instance import Instance
+    from asyncwasm.core.runtime.module import Module
+    from asyncwasm.core.runtime.store import Store
+    from asyncwasm.errors import Trap
+
+_STATE: Final = "__native__"
+_CODE: Final = "native"
+
+_new_function = ctypes.pythonapi.PyCFunction_NewEx
+_new_function.restype = ctypes.py_object
+_new_function.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.py_object)
+
+
+class NativeExecutor:
+    """Runs guest functions as machine code where that is possible.  Implements `Executor`.
+
+    The other functions of an instance run on `portable`; either calls the other through
+    `Func`.  Functions with loops are compiled before they run; others run on `portable` for
+    `patience` calls first, because most functions of most programs are called a few times.
+    """
+
+    def __init__(self, config: Config, portable: Portable, patience: int) -> None:
+        self._config: Final = config
+        self._portable: Final = portable
+        self._patience: Final = patience
+        # By the file name in tracebacks.
+        self._instances: Final[weakref.WeakValueDictionary[str, Instance]] = (
+            weakref.WeakValueDictionary()
+        )
+        self._numbers: Final = count()
+        self.statistics: Final = Statistics()
+
+    def new_flag(self) -> Any:
+        """See `Executor.new_flag`."""
+        return ticker.Flag()
+
+    def call_started(self, store: Store[Any]) -> None:
+        """See `Executor.call_started`."""
+        ticker.call_started(store)
+
+    def call_ended(self, store: Store[Any]) -> None:
+        """See `Executor.call_ended`."""
+        ticker.call_ended(store)
+
+    def bind_thread(self, store: Store[Any]) -> None:
+        """See `Executor.bind_thread`."""
+        store.interrupt.words[ticker.LOWEST] = lowest_address()
+
+    def prepare(self, instance: Instance) -> None:
+        """See `Executor.prepare`."""
+        self._portable.prepare(instance)
+
+    def link(self, func: Func) -> None:
+        """See `Executor.link`."""
+        instance = func.instance
+        assert instance is not None
+        state = instance.namespace.get(_STATE)
+        if state is not None:
+            state.callables[func.index] = id(func)
+
+        def first_call(*args: Any) -> Any:
+            if func.fn is first_call:
+                self._settle(func)
+            return func.fn(*args)
+
+        self._portable.install(func, first_call, first_call)
+
+    def _settle(self, func: Func) -> None:
+        """Give `func` code: the machine's if there is some or is to be, or the portable."""
+        instance, index = func.instance, func.index
+        assert instance is not None
+        assert index is not None
+        module = instance._module
+        module.validate_body(index)
+        code = self._code_of(module)
+        compiled = code.entries[index] or index in code.reasons
+        if not compiled and self._patience and not has_loops(code.info, index):
+            self._wait(func, code, *self._portable.make(func))
+            return
+        self._promote(func, code)
+
+    def _wait(
+        self, func: Func, code: ModuleCode, fn: Callable[..., Any], raw: Callable[..., Any]
+    ) -> None:
+        """Let `func` run on the portable engine until it was called often enough."""
+        left = self._patience
+        index = func.index
+        assert index is not None
+
+        def counted(attribute: str, run: Callable[..., Any]) -> Callable[..., Any]:
+            def counting(*args: Any) -> Any:
+                nonlocal left
+                left -= 1
+                if left > 0 and not code.entries[index]:
+                    return run(*args)
+                if getattr(func, attribute) is counting:
+                    self._promote(func, code)
+                return getattr(func, attribute)(*args)
+
+            return counting
+
+        both = counted("fn", fn)
+        self._portable.install(func, both, both if raw is fn else counted("raw", raw))
+
+    def _promote(self, func: Func, code: ModuleCode) -> None:
+        """Compile `func` and put it in place; or the portable form, if that cannot be."""
+        instance, index = func.instance, func.index
+        assert instance is not None
+        assert index is not None
+        if not code.entries[index]:
+            code.compile(instance._module, self._config, index, self.statistics)
+        if index in code.reasons:
+            self._portable.install(func, *self._portable.make(func))
+            return
+        state = self._state_of(instance)
+        # The function keeps alive what it works on: the instance, and the module's code.
+        function = _new_function(
+            ctypes.addressof(code.methods[index]), state.address, (code, instance)
+        )
+        self._portable.install(func, function, function)
+        fast_path(func, code.cell(index), state.address)
+
+    def _code_of(self, module: Module) -> ModuleCode:
+        found: ModuleCode | None = module.translations.get(_CODE)
+        if found is None:
+            # Another thread may be here too, and there must be only one.
+            found = module.translations.setdefault(_CODE, ModuleCode(module))
+        return found
+
+    def _state_of(self, instance: Instance) -> InstanceState:
+        found: InstanceState | None = instance.namespace.get(_STATE)
+        if found is None:
+            found = InstanceState(instance, self._compile, next(self._numbers))
+            # A table's element may be overwritten while its code runs: as in Wasmtime, an
+            # instance is the store's for good.
+            instance.store.kept.append(instance)
+            self._instances[found.filename.value.decode()] = instance
+            instance.namespace[_STATE] = found
+        return found
+
+    def _compile(self, instance: Instance, index: int) -> None:
+        """Make sure that `entries` has something for a function that machine code calls."""
+        code = self._code_of(instance._module)
+        code.compile(instance._module, self._config, index, self.statistics)
+        if not code.entries[index]:
+            code.compile_call(index)
+        # Generated code goes there next, without looking.
+        assert code.entries[index]
+
+    def locate(
+        self, namespace: dict[str, Any], code: CodeType, line: int
+    ) -> tuple[int, int | None] | None:
+        """See `Executor.locate`."""
+        if code.co_filename in self._instances:
+            return int(code.co_name[1:]), line
+        return self._portable.locate(namespace, code, line)
+
+    def instance_of(self, code: CodeType) -> Instance | None:
+        """See `Executor.instance_of`."""
+        return self._instances.get(code.co_filename)
+
+    def classify(self, error: BaseException, traceback: TracebackType | None) -> Trap | None:
+        """See `Executor.classify`."""
+        return self._portable.classify(error, traceback)

@@ -1,0 +1,414 @@
+"""Where native code and Python meet, as LLVM IR.
+
+Python calls `e<n>`, a `METH_FASTCALL` function, and native code calls Python through
+`PyObject_Vectorcall`; nothing goes through ctypes callbacks, which swallow exceptions.  Values
+cross in the raw form of the engines: unsigned integers, floats, 16 bytes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Final
+
+from asyncwasm.core.types import DefType, FuncType
+
+from .abi import BYTES_DATA, C_FUNCTIONS, Helper, Word
+from .body import CTX, ir_type, result_type
+from .emit import HELPER_OPERANDS, ZEROS, Emitter, helper_call
+from .support import fast_offset
+
+
+def _address(name: str) -> int:
+    found = ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
+    assert found is not None
+    return found
+
+
+_NONE: Final = id(None)
+
+
+def c_call(name: str, *args: str) -> str:
+    """A call of a C function, as the text of an IR instruction."""
+    ty = C_FUNCTIONS[name]
+    params = ty[ty.index("(") + 1 : -1].split(", ")
+    listed = ", ".join(f"{p} {a}" for p, a in zip(params, args, strict=True))
+    return f"call {ty} inttoptr (i64 {_address(name)} to ptr)({listed})"
+
+
+def prelude() -> str:
+    """What every unit starts with: metadata and the shared helpers."""
+    out = [
+        """
+!0 = !{!"branch_weights", i32 1, i32 1048576}
+!1 = !{!"asyncwasm"}
+!2 = !{!5, !5, i64 0}
+!3 = !{!6, !6, i64 0}
+!4 = !{}
+!5 = !{!"context", !1, i64 0}
+!6 = !{!"memory", !1, i64 0}
+@.fn = private constant [3 x i8] c"fn\\00"
+"""
+    ]
+    out.append(_to_single())
+    out.append(_call_helper())
+    out.append(
+        f"""
+define internal void @raise_trap(ptr %ctx, i64 %code) noinline cold {{
+  %at = getelementptr ptr, ptr %ctx, i64 {int(Word.HELPERS)}
+  %list = load ptr, ptr %at
+  %item = getelementptr ptr, ptr %list, i64 {int(Helper.RAISE)}
+  %callable = load ptr, ptr %item
+  %r = {helper_call("%callable", "%code")}
+  ret void
+}}
+define internal i32 @poll(ptr %ctx) noinline cold {{
+  %at = getelementptr ptr, ptr %ctx, i64 {int(Word.HELPERS)}
+  %list = load ptr, ptr %at
+  %item = getelementptr ptr, ptr %list, i64 {int(Helper.POLL)}
+  %callable = load ptr, ptr %item
+  %r = {helper_call("%callable")}
+  %s = extractvalue {{ i32, i64 }} %r, 0
+  ret i32 %s
+}}
+define internal void @add_frame(ptr %ctx, ptr %name, i32 %offset) noinline cold {{
+  %at = getelementptr ptr, ptr %ctx, i64 {int(Word.FILENAME)}
+  %file = load ptr, ptr %at
+  {c_call("_PyTraceback_Add", "%name", "%file", "%offset")}
+  ret void
+}}"""
+    )
+    return "\n".join(out)
+
+
+def _call_helper() -> str:
+    numbers = range(HELPER_OPERANDS)
+    boxes = "\n".join(
+        f"  %b{n} = {c_call('PyLong_FromUnsignedLongLong', f'%a{n}')}\n"
+        f"  %p{n} = getelementptr ptr, ptr %args, i64 {n}\n"
+        f"  store ptr %b{n}, ptr %p{n}\n"
+        f"  %n{n} = icmp eq ptr %b{n}, null\n"
+        f"  %m{n + 1} = or i1 {f'%m{n}' if n else 'false'}, %n{n}"
+        for n in numbers
+    )
+    frees = "\n".join(f"  {c_call('Py_DecRef', f'%b{n}')}" for n in numbers)
+    params = ", ".join(f"i64 %a{n}" for n in numbers)
+    return f"""
+define internal {{ i32, i64 }} @call_helper(ptr %f, i64 %n, {params}) noinline cold {{
+start:
+  %args = alloca [{HELPER_OPERANDS} x ptr]
+{boxes}
+  br i1 %m{HELPER_OPERANDS}, label %called, label %ready
+ready:
+  %outcome = {c_call("PyObject_Vectorcall", "%f", "%args", "%n", "null")}
+  br label %called
+called:
+  %r = phi ptr [ null, %start ], [ %outcome, %ready ]
+{frees}
+  %failed = icmp eq ptr %r, null
+  br i1 %failed, label %bad, label %good
+bad:
+  ret {{ i32, i64 }} {{ i32 1, i64 0 }}
+good:
+  %none = icmp eq ptr %r, inttoptr (i64 {_NONE} to ptr)
+  br i1 %none, label %nothing, label %number
+nothing:
+  {c_call("Py_DecRef", "%r")}
+  ret {{ i32, i64 }} zeroinitializer
+number:
+  %v = {c_call("PyLong_AsUnsignedLongLongMask", "%r")}
+  {c_call("Py_DecRef", "%r")}
+  %full = insertvalue {{ i32, i64 }} zeroinitializer, i64 %v, 1
+  ret {{ i32, i64 }} %full
+}}"""
+
+
+def _to_single() -> str:
+    """Conversions between singles and their raw form that keep signalling NaNs as they are."""
+    return """
+define internal float @to_single(double %d) {
+  %nan = fcmp uno double %d, %d
+  br i1 %nan, label %odd, label %plain
+plain:
+  %f = fptrunc double %d to float
+  ret float %f
+odd:
+  %bits = bitcast double %d to i64
+  %sign64 = lshr i64 %bits, 32
+  %sign32 = trunc i64 %sign64 to i32
+  %sign = and i32 %sign32, -2147483648
+  %pay64 = lshr i64 %bits, 29
+  %pay32 = trunc i64 %pay64 to i32
+  %pay = and i32 %pay32, 8388607
+  %exp = or i32 %pay, 2139095040
+  %all = or i32 %exp, %sign
+  %r = bitcast i32 %all to float
+  ret float %r
+}
+define internal double @from_single(float %f) {
+  %nan = fcmp uno float %f, %f
+  br i1 %nan, label %odd, label %plain
+plain:
+  %d = fpext float %f to double
+  ret double %d
+odd:
+  %bits = bitcast float %f to i32
+  %sign32 = and i32 %bits, -2147483648
+  %sign = zext i32 %sign32 to i64
+  %sign64 = shl i64 %sign, 32
+  %pay32 = and i32 %bits, 8388607
+  %pay = zext i32 %pay32 to i64
+  %pay64 = shl i64 %pay, 29
+  %exp = or i64 %pay64, 9218868437227405312
+  %all = or i64 %exp, %sign64
+  %r = bitcast i64 %all to double
+  ret double %r
+}"""
+
+
+def box(out: Emitter, ty: str, value: str) -> str:
+    """A new Python object for a native value."""
+    match ty:
+        case "i32":
+            wide = out.op(f"zext i32 {value} to i64")
+            return out.op(c_call("PyLong_FromUnsignedLongLong", wide))
+        case "i64":
+            return out.op(c_call("PyLong_FromUnsignedLongLong", value))
+        case "float":
+            wide = out.op(f"call double @from_single(float {value})")
+            return out.op(c_call("PyFloat_FromDouble", wide))
+        case "double":
+            return out.op(c_call("PyFloat_FromDouble", value))
+        case _:
+            slot = out.alloca(ty)
+            out.do(f"store {ty} {value}, ptr {slot}")
+            return out.op(c_call("PyBytes_FromStringAndSize", slot, "16"))
+
+
+def unbox(out: Emitter, ty: str, value: str) -> str:
+    """The native value of a Python object in raw form.  Takes no reference."""
+    match ty:
+        case "i32":
+            wide = out.op(c_call("PyLong_AsUnsignedLongLongMask", value))
+            return out.op(f"trunc i64 {wide} to i32")
+        case "i64":
+            return out.op(c_call("PyLong_AsUnsignedLongLongMask", value))
+        case "float":
+            wide = out.op(c_call("PyFloat_AsDouble", value))
+            return out.op(f"call float @to_single(double {wide})")
+        case "double":
+            return out.op(c_call("PyFloat_AsDouble", value))
+        case _:
+            at = out.op(f"getelementptr i8, ptr {value}, i64 {BYTES_DATA}")
+            return out.op(f"load {ty}, ptr {at}, align 8")
+
+
+def failure(ty: FuncType) -> str:
+    """What a native function returns with an exception set."""
+    results = "".join(f", {ir_type(t)} {ZEROS[ir_type(t)]}" for t in ty.results)
+    return f"{result_type(ty.results)} {{ i32 1{results} }}"
+
+
+def signature(ty: FuncType) -> str:
+    """The parameters `%p0` … of a native function, after the context."""
+    return ", ".join(["ptr %ctx", *(f"{ir_type(t)} %p{n}" for n, t in enumerate(ty.params))])
+
+
+def entry(index: int, ty: FuncType, max_stack: int) -> str:
+    """`e<index>`: how Python calls a native function.
+
+    `self` is the context's address as an integer.  Every entry may use `max_stack` bytes from
+    where it stands, as far as the thread's stack goes; the limit before is put back.
+    """
+    out = Emitter()
+    out.do(f"%ctx = {c_call('PyLong_AsVoidPtr', '%self')}")
+    cell = out.op(f"load ptr, ptr %ctx, {CTX}")
+    old = out.op(f"load i64, ptr {cell}")
+    at = out.op(f"getelementptr i64, ptr {cell}, i64 1")
+    low = out.op(f"load i64, ptr {at}")
+    here = out.op(f"ptrtoint ptr {out.op('call ptr @llvm.frameaddress.p0(i32 0)')} to i64")
+    # A limit beyond all addresses is none.
+    wanted = out.op(f"call i64 @llvm.usub.sat.i64(i64 {here}, i64 {min(max_stack, 1 << 62)})")
+    limit = out.op(f"call i64 @llvm.umax.i64(i64 {wanted}, i64 {low})")
+    out.do(f"store i64 {limit}, ptr {cell}")
+    args = ["ptr %ctx"]
+    for number, param in enumerate(ty.params):
+        item = out.op(f"getelementptr ptr, ptr %args, i64 {number}")
+        name = ir_type(param)
+        args.append(f"{name} {unbox(out, name, out.op(f'load ptr, ptr {item}'))}")
+    returns = result_type(ty.results)
+    result = out.op(f"call {returns} @f{index}({', '.join(args)})")
+    out.do(f"store i64 {old}, ptr {cell}")
+    status = out.op(f"extractvalue {returns} {result}, 0")
+    failed = out.op(f"icmp ne i32 {status}, 0")
+    out.branch(failed, "bad", "good", unlikely=True)
+    out.label("bad")
+    out.end("ret ptr null")
+    out.label("good")
+    boxed = [
+        box(out, ir_type(t), out.op(f"extractvalue {returns} {result}, {n}"))
+        for n, t in enumerate(ty.results, 1)
+    ]
+    if len(boxed) == 1:
+        out.end(f"ret ptr {boxed[0]}")
+    elif not boxed:
+        # None is immortal or not, by version: a call that takes a reference works for both.
+        out.end(f"ret ptr {out.op(_new_none())}")
+    else:
+        out.branch(_any_null(out, boxed), "bad", "pack", unlikely=True)
+        out.label("pack")
+        pack = out.op(c_call("PyTuple_New", str(len(boxed))))
+        for number, item in enumerate(boxed):
+            out.op(c_call("PyTuple_SetItem", pack, str(number), item))
+        out.end(f"ret ptr {pack}")
+    return f"define ptr @e{index}(ptr %self, ptr %args, i64 %n) {{\n{out.text()}\n}}"
+
+
+def _new_none() -> str:
+    return c_call("Py_NewRef", f"inttoptr (i64 {_NONE} to ptr)")
+
+
+def call_python(index: int, ty: FuncType) -> str:
+    """`f<index>` for a function that is not native code: calls its `Func.fn`."""
+    out = Emitter()
+    at = out.op(f"getelementptr ptr, ptr %ctx, i64 {int(Word.CALLABLES)}")
+    listed = out.op(f"load ptr, ptr {at}")
+    item = out.op(f"getelementptr ptr, ptr {listed}, i64 {index}")
+    known = out.op(f"load ptr, ptr {item}")
+    out.branch(out.op(f"icmp eq ptr {known}, null"), "make", "call", unlikely=True)
+    out.label("make")
+    _helper_or_fail(out, Helper.FUNC, ty, str(index))
+    made = out.op(f"load ptr, ptr {item}")
+    made_in = out.block
+    out.jump("call")
+    out.label("call")
+    func = out.op(f"phi ptr [ {known}, %start ], [ {made}, %{made_in} ]")
+    _call_func(out, func, ty)
+    head = f"define hidden {result_type(ty.results)} @f{index}({signature(ty)}) noinline {{"
+    return f"{head}\n{out.text()}\n}}"
+
+
+def _any_null(out: Emitter, pointers: list[str]) -> str:
+    """Whether one of these is null, as an i1."""
+    found = "false"
+    for pointer in pointers:
+        found = out.op(f"or i1 {found}, {out.op(f'icmp eq ptr {pointer}, null')}")
+    return found
+
+
+def _call_func(out: Emitter, func: str, ty: FuncType) -> None:
+    """Call the `fn` of a `Func` object with `%p0` … and return its results."""
+    fn = out.op(c_call("PyObject_GetAttrString", func, "@.fn"))
+    count = len(ty.params)
+    array = out.alloca(f"[{max(1, count)} x ptr]")
+    boxed = [box(out, ir_type(t), f"%p{n}") for n, t in enumerate(ty.params)]
+    for number, value in enumerate(boxed):
+        slot = out.op(f"getelementptr ptr, ptr {array}, i64 {number}")
+        out.do(f"store ptr {value}, ptr {slot}")
+    # Without memory for an object there is none; `Py_DecRef` takes that.
+    missing = _any_null(out, [fn, *boxed])
+    made_in, ready, called = out.block, out.fresh("ready"), out.fresh("called")
+    out.branch(missing, called, ready, unlikely=True)
+    out.label(ready)
+    outcome = out.op(c_call("PyObject_Vectorcall", fn, array, str(count), "null"))
+    out.jump(called)
+    out.label(called)
+    result = out.op(f"phi ptr [ null, %{made_in} ], [ {outcome}, %{ready} ]")
+    for value in (*boxed, fn):
+        out.do(c_call("Py_DecRef", value))
+    failed = out.op(f"icmp eq ptr {result}, null")
+    out.branch(failed, "bad", "good", unlikely=True)
+    out.label("bad")
+    out.end(f"ret {failure(ty)}")
+    out.label("good")
+    returns = result_type(ty.results)
+    value = f"{returns} zeroinitializer"
+    for number, result_ty in enumerate(ty.results):
+        name = ir_type(result_ty)
+        item = result
+        if len(ty.results) > 1:
+            item = out.op(c_call("PyTuple_GetItem", result, str(number)))
+        part = unbox(out, name, item)
+        value = f"{returns} {out.op(f'insertvalue {value}, {name} {part}, {number + 1}')}"
+    out.do(c_call("Py_DecRef", result))
+    out.end(f"ret {value}")
+
+
+def _helper_or_fail(out: Emitter, helper: Helper, ty: FuncType, *operands: str) -> str:
+    """Call a Python helper; its result.  Returns from a function of type `ty` if it raises."""
+    at = out.op(f"getelementptr ptr, ptr %ctx, i64 {int(Word.HELPERS)}")
+    listed = out.op(f"load ptr, ptr {at}")
+    item = out.op(f"getelementptr ptr, ptr {listed}, i64 {int(helper)}")
+    callable_ = out.op(f"load ptr, ptr {item}")
+    outcome = out.op(helper_call(callable_, *operands))
+    status = out.op(f"extractvalue {{ i32, i64 }} {outcome}, 0")
+    failed, done = out.fresh("failed"), out.fresh("done")
+    out.branch(out.op(f"icmp ne i32 {status}, 0"), failed, done, unlikely=True)
+    out.label(failed)
+    out.end(f"ret {failure(ty)}")
+    out.label(done)
+    return out.op(f"extractvalue {{ i32, i64 }} {outcome}, 1")
+
+
+def lazy(index: int, ty: FuncType, cell: int) -> str:
+    """`f<index>` for a function of another unit: through its entry, compiled when it is null.
+
+    `cell` is the address of the word that holds the entry.
+    """
+    out = Emitter()
+    load = f"load atomic i64, ptr inttoptr (i64 {cell} to ptr) monotonic, align 8"
+    first = out.op(load)
+    out.branch(out.op(f"icmp eq i64 {first}, 0"), "compile", "go", unlikely=True)
+    out.label("compile")
+    _helper_or_fail(out, Helper.COMPILE, ty, str(index))
+    second = out.op(load)
+    compiled_in = out.block
+    out.jump("go")
+    out.label("go")
+    chosen = out.op(f"phi i64 [ {first}, %start ], [ {second}, %{compiled_in} ]")
+    _forward(out, out.op(f"inttoptr i64 {chosen} to ptr"), "%ctx", ty)
+    head = f"define hidden {result_type(ty.results)} @f{index}({signature(ty)}) noinline {{"
+    return f"{head}\n{out.text()}\n}}"
+
+
+def _forward(out: Emitter, target: str, context: str, ty: FuncType) -> None:
+    args = ", ".join([f"ptr {context}", *(f"{ir_type(t)} %p{n}" for n, t in enumerate(ty.params))])
+    returns = result_type(ty.results)
+    result = out.op(f"call {returns} {target}({args})")
+    out.end(f"ret {returns} {result}")
+
+
+def indirect(ty: DefType) -> str:
+    """`indirect_<type>`: call an element of a table after checking its type.
+
+    An element whose `Func.fast` is set says there the word
+    with its entry, its context and its exact type; with any other, Python decides.
+    """
+    out = Emitter()
+    func_type = ty.func
+    none = out.op(f"icmp eq ptr %func, inttoptr (i64 {_NONE} to ptr)")
+    out.branch(none, "slow", "some", unlikely=True)
+    out.label("some")
+    at = out.op(f"getelementptr i8, ptr %func, i64 {fast_offset()}")
+    fast = out.op(f"load ptr, ptr {at}")
+    out.branch(out.op(f"icmp eq ptr {fast}, null"), "slow", "known", unlikely=True)
+    out.label("known")
+    data = out.op(f"getelementptr i8, ptr {fast}, i64 {BYTES_DATA}")
+    type_at = out.op(f"getelementptr i64, ptr {data}, i64 2")
+    found = out.op(f"load i64, ptr {type_at}")
+    out.branch(out.op(f"icmp eq i64 {found}, {id(ty)}"), "typed", "slow")
+    out.label("typed")
+    cell = out.op(f"load ptr, ptr {data}")
+    code = out.op(f"load atomic i64, ptr {cell} monotonic, align 8")
+    out.branch(out.op(f"icmp eq i64 {code}, 0"), "slow", "go", unlikely=True)
+    out.label("go")
+    context_at = out.op(f"getelementptr ptr, ptr {data}, i64 1")
+    context = out.op(f"load ptr, ptr {context_at}")
+    _forward(out, out.op(f"inttoptr i64 {code} to ptr"), context, func_type)
+    out.label("slow")
+    callee = _helper_or_fail(out, Helper.INDIRECT, func_type, "%table", "%index", str(id(ty)))
+    _call_func(out, out.op(f"inttoptr i64 {callee} to ptr"), func_type)
+    params = ["ptr %ctx", "i64 %table", "i64 %index", "ptr %func"]
+    params += [f"{ir_type(t)} %p{n}" for n, t in enumerate(func_type.params)]
+    returns = result_type(func_type.results)
+    head = f"define internal {returns} @indirect_{id(ty):x}({', '.join(params)}) {{"
+    return f"{head}\n{out.text()}\n}}"

@@ -1,0 +1,216 @@
+"""The raw memory that native code works on: contexts, cells of memories and globals, entries."""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+import weakref
+from array import array
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, Final
+
+from asyncwasm.core.isa.numeric import f32_from_bits, f32_to_bits
+from asyncwasm.core.runtime import atomics
+from asyncwasm.core.runtime.func import Func
+from asyncwasm.core.runtime.global_ import Global
+from asyncwasm.core.types import NumType
+from asyncwasm.errors import Trap, TrapCode
+
+from .abi import CONTEXT_WORDS, Word
+from .body import TRAPS
+from .ticker import SEEN, tick
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from asyncwasm.core.runtime.instance import Instance
+
+
+def address_of(words: array[int]) -> int:
+    """Where an array keeps its items; it must not be resized."""
+    return words.buffer_info()[0]
+
+
+_VALUE: Final = Global.__dict__["value"]
+_DOUBLE: Final = struct.Struct("<d")
+
+
+class CellGlobal(Global):  # type: ignore[misc]  # final for users
+    """A global of a numeric type whose value lives in raw memory, for both engines to see.
+
+    An ordinary `Global` becomes one when native code first needs it; its slot then holds the
+    cell, two 64-bit words.
+    """
+
+    __slots__ = ()
+
+    @property
+    def value(self) -> Any:
+        low, high = _VALUE.__get__(self)
+        match self.type.content:
+            case NumType.F32:
+                return f32_from_bits(low)
+            case NumType.F64:
+                return _DOUBLE.unpack(low.to_bytes(8, "little"))[0]
+            case NumType.V128:
+                return low.to_bytes(8, "little") + high.to_bytes(8, "little")
+            case _:
+                return low
+
+    @value.setter
+    def value(self, raw: Any) -> None:
+        cell = _VALUE.__get__(self)
+        match self.type.content:
+            case NumType.F32:
+                cell[0] = f32_to_bits(raw)
+            case NumType.F64:
+                cell[0] = int.from_bytes(_DOUBLE.pack(raw), "little")
+            case NumType.V128:
+                cell[0] = int.from_bytes(raw[:8], "little")
+                cell[1] = int.from_bytes(raw[8:], "little")
+            case _:
+                cell[0] = raw
+
+
+def cell_of(item: Global) -> int:
+    """The address of a numeric global's cell; the global becomes a `CellGlobal`."""
+    if not isinstance(item, CellGlobal):
+        raw = item.value
+        _VALUE.__set__(item, array("Q", [0, 0]))
+        item.__class__ = CellGlobal
+        if raw is not None:
+            item.value = raw
+    return address_of(_VALUE.__get__(item))
+
+
+def _call_host(*args: Any) -> Any:
+    return host(*args)  # type: ignore[name-defined]  # noqa: F821 - a global of the copies
+
+
+class _StandIn:
+    """Calls a host function from a Python frame that says which instance it is called by.
+
+    Native frames are none of Python's, and a `Caller` finds its instance in the frame below.
+    """
+
+    __slots__ = ("fn",)
+
+    def __init__(self, func: Func, instance: Instance | None) -> None:
+        namespace = {"__wasm_instance__": instance, "host": func.fn}
+        self.fn: Final = FunctionType(_call_host.__code__, namespace)
+
+
+class InstanceState:
+    """An instance's context, and everything that it points to.
+
+    Belongs to the instance and refers to it weakly.
+    """
+
+    def __init__(
+        self, instance: Instance, compile: Callable[[Instance, int], None], number: int
+    ) -> None:
+        self.instance: Final = weakref.ref(instance)
+        self._compile = compile
+        store = instance.store
+        self.filename: Final = ctypes.create_string_buffer(f"<wasm {number}>".encode())
+        # Memories and globals are the instance's own and stay; pointers to them are enough.
+        self.memories: Final = array("Q", [m.cell_address() for m in instance.memories])
+        self.globals: Final = array(
+            "Q",
+            [cell_of(g) if isinstance(g.type.content, NumType) else 0 for g in instance.globals],
+        )
+        self.tables: Final = array("Q", [id(t.elements) for t in instance.tables])
+        self._stand_ins: Final[dict[Func, _StandIn]] = {}
+        self.callables: Final = array(
+            "Q", [0 if f is None else id(self._callee(f)) for f in instance.funcs]
+        )
+        self._helpers: Final = [
+            self._raise,
+            self._tick,
+            self._compile_function,
+            self._memory_grow,
+            self._memory_init,
+            self._data_drop,
+            self._indirect,
+            self._make_func,
+            self._atomic_wait,
+            self._atomic_notify,
+        ]
+        self._helper_pointers: Final = array("Q", [id(h) for h in self._helpers])
+        context = [0] * CONTEXT_WORDS
+        context[Word.STACK_LIMIT] = store.interrupt.address
+        context[Word.INTERRUPT] = store.interrupt.address + 8 * SEEN
+        context[Word.FILENAME] = ctypes.addressof(self.filename)
+        context[Word.CALLABLES] = address_of(self.callables)
+        context[Word.HELPERS] = address_of(self._helper_pointers)
+        context[Word.MEMORIES] = address_of(self.memories)
+        context[Word.GLOBALS] = address_of(self.globals)
+        context[Word.TABLES] = address_of(self.tables)
+        self.context: Final = array("Q", context)
+        self.address: Final = address_of(self.context)
+
+    def _callee(self, func: Func) -> Func | _StandIn:
+        """What native code asks for its `fn` in order to call `func` by way of Python."""
+        if not getattr(func.fn, "takes_caller", False):
+            return func
+        found = self._stand_ins.get(func)
+        if found is None:
+            found = self._stand_ins[func] = _StandIn(func, self.instance())
+        return found
+
+    def _here(self) -> Instance:
+        found = self.instance()
+        assert found is not None
+        return found
+
+    def _tick(self) -> None:
+        tick(self._here().store)
+
+    def _raise(self, trap: int) -> None:
+        code = TRAPS[trap]
+        detail = "undefined element" if code is TrapCode.TABLE_OUT_OF_BOUNDS else None
+        raise Trap(code, detail)
+
+    def _compile_function(self, index: int) -> None:
+        self._compile(self._here(), index)
+
+    def _make_func(self, index: int) -> None:
+        # Linking the function fills in its pointer.
+        self.callables[index] = id(self._here().func(index))
+
+    def _memory_grow(self, memory: int, pages: int) -> int:
+        return self._here().memories[memory].grow_raw(pages) & 0xFFFFFFFFFFFFFFFF
+
+    def _memory_init(self, segment: int, memory: int, to: int, start: int, size: int) -> None:
+        instance = self._here()
+        data = instance.datas[segment]
+        target = instance.memories[memory]
+        if start + size > len(data) or to + size > target.size_bytes:
+            raise Trap(TrapCode.MEMORY_OUT_OF_BOUNDS)
+        target.view[to : to + size] = data[start : start + size]
+
+    def _data_drop(self, segment: int) -> None:
+        self._here().datas[segment] = b""
+
+    def _atomic_wait(
+        self, memory: int, address: int, width: int, expected: int, timeout: int
+    ) -> int:
+        here = self._here()
+        place = here.memories[memory], address, width
+        return atomics.wait_raw(here.store, *place, expected, timeout)
+
+    def _atomic_notify(self, memory: int, address: int, count: int) -> int:
+        return atomics.notify(self._here().memories[memory], address, count)
+
+    def _indirect(self, table: int, index: int, type_id: int) -> int:
+        func = self._here().tables[table].elements[index]
+        if func is None:
+            raise Trap(TrapCode.INDIRECT_CALL_TO_NULL, f"uninitialized element {index}")
+        if not any(id(ty) == type_id for ty in func.type.supers):
+            raise Trap(TrapCode.BAD_SIGNATURE)
+        return id(self._callee(func))
+
+
+def fast_path(func: Func, entry_cell: int, context: int) -> None:
+    """Let native code call `func` without Python: its entry, context and exact type."""
+    func.fast = struct.pack("<QQQ", entry_cell, context, id(func.type))

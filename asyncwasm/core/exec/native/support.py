@@ -1,0 +1,66 @@
+"""Whether native code can work here: the system, llvmlite, and CPython's own layout."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import sys
+import sysconfig
+from functools import cache
+from typing import Any, Final
+
+from asyncwasm.core.runtime.func import Func
+
+from .abi import BYTES_DATA, C_FUNCTIONS, LIST_ITEMS, LIST_SIZE
+from .stack import lowest_address
+
+
+def unsupported() -> str | None:
+    """Why there is no native code in this process, or None if there is.
+
+    Looks for llvmlite without loading it.
+    """
+    if importlib.util.find_spec("llvmlite") is None:
+        return "it needs llvmlite: pip install llvmlite"
+    if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return "it needs CPython with the global interpreter lock"
+    if sys.platform == "win32" or ctypes.sizeof(ctypes.c_void_p) != 8 or sys.byteorder != "little":
+        return "it needs a 64-bit little-endian system other than Windows"
+    missing = [name for name in C_FUNCTIONS if not hasattr(ctypes.pythonapi, name)]
+    if missing:
+        return f"this Python does not export `{missing[0]}`"
+    try:
+        lowest_address()
+    except (OSError, AttributeError):
+        return "the system does not say where a thread's stack ends"
+    if not _layout_holds() or fast_offset() is None:
+        return "this Python lays its objects out in another way"
+    return None
+
+
+def _layout_holds() -> bool:
+    items = [object(), object(), object()]
+    size = ctypes.c_size_t.from_address(id(items) + LIST_SIZE).value
+    at = ctypes.c_size_t.from_address(id(items) + LIST_ITEMS).value
+    text = b"sixteen bytes ok"
+    return (
+        size == len(items)
+        and all(
+            ctypes.c_size_t.from_address(at + 8 * n).value == id(item)
+            for n, item in enumerate(items)
+        )
+        and ctypes.string_at(id(text) + BYTES_DATA, 16) == text
+    )
+
+
+_MARK: Final[Any] = b"a mark"
+
+
+@cache
+def fast_offset() -> int | None:
+    """Where `Func` objects keep `fast`, found by looking; None if it is not found."""
+    probe = object.__new__(Func)
+    probe.fast = _MARK
+    words = (ctypes.c_size_t * (Func.__basicsize__ // 8)).from_address(id(probe))
+    found = [8 * n for n, word in enumerate(words) if word == id(_MARK)]
+    return found[0] if len(found) == 1 else None

@@ -1,0 +1,186 @@
+"""Time for native code: a counter that goes on while guest code holds the GIL.
+
+Native code never gives the GIL up by itself, so no Python thread could interrupt it.  A daemon
+thread runs a native loop instead, outside of the GIL, which adds one to a process-wide counter
+every few milliseconds.  Guest code compares the counter with the one its store has seen, and
+calls Python when they differ: there other threads and signal handlers run, and they may raise
+the store's flag, which asks for `Store.poll`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+import time
+from array import array
+from typing import TYPE_CHECKING, Any, Final
+
+from .compiler import Unit
+
+if TYPE_CHECKING:
+    from asyncwasm.core.runtime.store import Store
+
+# As long as CPython lets a thread keep the GIL that others wait for.
+TICK_MICROSECONDS: Final = 5000
+# After so many ticks without a call in progress the loop waits to be woken.
+_IDLE_TICKS: Final = 100
+
+_COUNTER: Final = 0
+_BUSY: Final = 1
+_IDLE: Final = 2
+_ALIVE: Final = 3
+
+
+def _immortal(item: Any) -> Any:
+    # The thread is in native code for ever, also while the interpreter is finalized.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(item))
+    return item
+
+
+# What the loop works on: the counter, the number of calls in progress, whether it waits, and
+# whether it has begun.
+_WORDS: Final[array[int]] = _immortal(array("Q", [1, 0, 0, 0]))
+COUNTER_ADDRESS: Final = _WORDS.buffer_info()[0] + 8 * _COUNTER
+_RUNNING: Final[set[int]] = set()
+
+# Words of a store, which native code reads; `LIMIT` and `LOWEST` are next to each other.
+LIMIT: Final = 0
+LOWEST: Final = 1
+SEEN: Final = 2
+
+
+class Flag:
+    """A store's interrupt flag, and its other words for native code.
+
+    Behaves as a list of one item.  Raised, it makes native code call `tick` at its next check;
+    so does the counter.
+    """
+
+    __slots__ = ("address", "raised", "words")
+
+    def __init__(self) -> None:
+        self.words: Final = array("Q", [0, 0, 0])
+        self.address: Final = self.words.buffer_info()[0]
+        self.raised = 0
+
+    def __getitem__(self, index: int) -> int:
+        return self.raised
+
+    def __setitem__(self, index: int, value: int) -> None:
+        self.raised = value
+        if value:
+            # Zero is never counted, so it always differs.
+            self.words[SEEN] = 0
+
+
+def tick(store: Store[Any]) -> None:
+    """What native code calls at a check: lets others run, then polls if the flag is raised.
+
+    May suspend.  Raises what signal handlers and `Store.poll` raise.
+    """
+    flag = store.interrupt
+    flag.words[SEEN] = _WORDS[_COUNTER]
+    # Raised between these two lines, it is seen here; after them, by the next check.
+    if flag.raised:
+        store.poll()
+
+
+def _c_function(name: str) -> str:
+    address = ctypes.cast(getattr(ctypes.CDLL(None), name), ctypes.c_void_p).value
+    return f"inttoptr (i64 {address} to ptr)"
+
+
+def _loop() -> str:
+    words = _WORDS.buffer_info()[0]
+    _, busy, idle, alive = (f"inttoptr (i64 {words + 8 * n} to ptr)" for n in range(4))
+    return f"""
+define void @loop(i32 %pipe) {{
+entry:
+  %byte = alloca i8
+  store atomic i64 1, ptr {alive} seq_cst, align 8
+  br label %again
+again:
+  %quiet = phi i64 [ 0, %entry ], [ %next, %again ], [ 0, %wait ], [ 0, %stay ]
+  %slept = call i32 {_c_function("usleep")}(i32 {TICK_MICROSECONDS})
+  %old = atomicrmw add ptr inttoptr (i64 {COUNTER_ADDRESS} to ptr), i64 1 monotonic
+  %calls = load atomic i64, ptr {busy} seq_cst, align 8
+  %none = icmp eq i64 %calls, 0
+  %more = add i64 %quiet, 1
+  %next = select i1 %none, i64 %more, i64 0
+  %tired = icmp uge i64 %next, {_IDLE_TICKS}
+  br i1 %tired, label %lie, label %again
+lie:
+  ; A call that starts now sees that it has to wake us; one that has just started is seen below,
+  ; for by then its thread has made what it wrote visible.
+  store atomic i64 1, ptr {idle} seq_cst, align 8
+  %rested = call i32 {_c_function("usleep")}(i32 {TICK_MICROSECONDS})
+  %late = load atomic i64, ptr {busy} seq_cst, align 8
+  %quiet.still = icmp eq i64 %late, 0
+  br i1 %quiet.still, label %wait, label %stay
+wait:
+  %got = call i64 {_c_function("read")}(i32 %pipe, ptr %byte, i64 1)
+  store atomic i64 0, ptr {idle} seq_cst, align 8
+  br label %again
+stay:
+  store atomic i64 0, ptr {idle} seq_cst, align 8
+  br label %again
+}}"""
+
+
+_lock = threading.Lock()
+_enabled = False
+_wake: int | None = None
+
+
+def enable() -> None:
+    """There is native code from now on, and calls in progress may reach it."""
+    global _enabled
+    if not _enabled:
+        _start()
+        _enabled = True
+
+
+def _start() -> None:
+    """Start the thread, and wait until it needs the GIL no more: the guest may not let it go."""
+    global _wake
+    with _lock:
+        if not _WORDS[_ALIVE]:
+            unit = _immortal(Unit(_loop(), speed=0))
+            (address,) = unit.addresses(["loop"])
+            # A `CFUNCTYPE` function runs without the GIL.
+            loop = ctypes.CFUNCTYPE(None, ctypes.c_int)(address)
+            asleep, _wake = os.pipe()
+            threading.Thread(
+                target=loop, args=(asleep,), name="asyncwasm-tick", daemon=True
+            ).start()
+            while not _WORDS[_ALIVE]:
+                time.sleep(0.0001)
+
+
+def call_started(store: Store[Any]) -> None:
+    """Count time from now on, at least until `call_ended(store)`."""
+    _RUNNING.add(id(store))
+    _WORDS[_BUSY] = len(_RUNNING)
+    if _WORDS[_IDLE]:
+        assert _wake is not None
+        os.write(_wake, b"!")
+
+
+def call_ended(store: Store[Any]) -> None:
+    """No call of `store` is in progress any more.  Doing so again changes nothing."""
+    _RUNNING.discard(id(store))
+    _WORDS[_BUSY] = len(_RUNNING)
+
+
+def _renew() -> None:
+    # Threads do not survive a fork.  The pipe is the parent's, and stays open for it.
+    global _lock
+    _lock = threading.Lock()
+    _WORDS[_IDLE] = _WORDS[_ALIVE] = 0
+    if _enabled:
+        _start()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
