@@ -6,7 +6,7 @@ import argparse
 import re
 from typing import Any, Final
 
-from asyncwasm import Config
+from asyncwasm import Config, Engine, UsageError
 from asyncwasm.core.isa.features import Feature
 
 from ._failure import Failure
@@ -50,6 +50,14 @@ def make_config(args: argparse.Namespace, **options: Any) -> Config:
     try:
         return Config(**options, **switches)
     except ValueError as error:
+        raise Failure(str(error), status=2) from error
+
+
+def make_engine(config: Config) -> Engine:
+    """The `Engine` for a configuration; raises `Failure` if it cannot be had here."""
+    try:
+        return Engine(config)
+    except UsageError as error:
         raise Failure(str(error), status=2) from error
 
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import trio
 
-from asyncwasm import Engine, Func, Instance, Linker, Module, Store, StoreLimits
+from asyncwasm import Func, Instance, Linker, Module, Store, StoreLimits
 from asyncwasm.errors import ExitTrap, Trap, WasmError
 from asyncwasm.wasi import INHERIT, Permission, WasiCtx, open_directory, p1
 from asyncwasm.wasi.program import start
@@ -25,6 +25,7 @@ from ._options import (
     count,
     duration,
     make_config,
+    make_engine,
     size,
 )
 from ._values import parse_value, show_value
@@ -94,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     file = display_name(args.file)
     # The module asks for shared memories itself; the host has no say in how it uses them.
     config = make_config(args, consume_fuel=args.fuel is not None, shared_memory=True)
-    engine = Engine(config)
+    engine = make_engine(config)
     data = read_bytes(args.file)
     with blame(file):
         module = Module(engine, data)

@@ -14,12 +14,11 @@ from typing import Any, Literal
 
 import trio
 
-from asyncwasm import Engine
 from asyncwasm.core.isa.features import Feature
 from asyncwasm.testing import ScriptResult, run_script, run_script_sync, script_config
 
 from ._failure import Failure, blame, report
-from ._options import add_engine_option, add_wasm_option, positive
+from ._options import add_engine_option, add_wasm_option, make_engine, positive
 
 
 def make_parser(prog: str) -> argparse.ArgumentParser:
@@ -84,7 +83,7 @@ def _expand(paths: Sequence[str]) -> list[str]:
     return files
 
 
-_Job = tuple[str, Literal["auto", "interpreter"], tuple[tuple[Feature, bool], ...], str]
+_Job = tuple[str, Literal["auto", "interpreter", "native"], tuple[tuple[Feature, bool], ...], str]
 
 
 def _run_all(jobs: list[_Job], processes: int) -> Iterator[ScriptResult | str]:
@@ -108,10 +107,10 @@ def _run_file(job: _Job) -> ScriptResult | str:
     try:
         with blame(file):
             text = Path(file).read_bytes()
+        options: dict[str, Any] = {feature.switch: on for feature, on in switches}
+        engine = make_engine(script_config(Path(file).absolute(), strategy=strategy, **options))
     except Failure as failure:
         return str(failure)
-    options: dict[str, Any] = {feature.switch: on for feature, on in switches}
-    engine = Engine(script_config(Path(file).absolute(), strategy=strategy, **options))
     if loop == "none":
         return run_script_sync(text, file=file, engine=engine)
 

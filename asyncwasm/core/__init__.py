@@ -8,7 +8,7 @@ from .runtime.aggregates import ArrayRef, ArrayRefPre, StructRef, StructRefPre
 from .runtime.atomics import WaitResult
 from .runtime.caller import Caller
 from .runtime.config import Config
-from .runtime.engine import Engine
+from .runtime.engine import Engine, EngineStatistics
 from .runtime.exnref import ExnRef, ExnRefPre
 from .runtime.extern import Extern
 from .runtime.func import Func, TypedFunc
@@ -68,6 +68,7 @@ __all__ = [
     "Config",
     "DefType",
     "Engine",
+    "EngineStatistics",
     "EqRef",
     "ExnRef",
     "ExnRefPre",
