@@ -27,7 +27,6 @@ CEILING = 600
 # Longer than that, with the reason.
 LONG = {
     "core/isa/rows.py": "one line for each instruction",
-    "core/runtime/store.py": "one object, whose state everything here changes together",
     "core/types.py": "types refer to each other in circles",
 }
 

@@ -23,8 +23,9 @@ class Config:
     """Options of an `Engine`.  Names and defaults are Wasmtime's where it has them.
 
     * `strategy`: which engine runs guest code: `"interpreter"` is the portable one, `"native"`
-      machine code through llvmlite with the portable engine for what it does not cover, and
-      `"auto"` today the portable one.
+      compiles functions to machine code when they are first called, where it can, and runs
+      the others on the portable one; `"auto"` is the engine that suits most programs (today
+      that is the portable one).
     * `async_support`: `None` lets every store decide (a store comes to require async entry
       points once something async is attached to it); `True` refuses all sync entry points,
       `False` all async ones.

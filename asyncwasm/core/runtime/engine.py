@@ -92,6 +92,16 @@ class Engine:
         for store in list(self._running.values()):
             store._flag_epoch()
 
+    def call_started(self, store: Store[Any]) -> None:
+        """An outermost call of `store` starts; for the runtime's own use."""
+        self._running[id(store)] = store
+        self._executor.call_started(store)
+
+    def call_ended(self, store: Store[Any]) -> None:
+        """No call of `store` is in progress any more; for the runtime's own use."""
+        self._running.pop(id(store), None)
+        self._executor.call_ended(store)
+
     def precompile_module(self, wasm: bytes | str) -> bytes:
         """Validate `wasm` (binary or text) and return it in the form of `Module.serialize`.
 
@@ -133,8 +143,7 @@ def _executor(config: Config) -> Executor:
         reason = native.unsupported()
         if reason is None:
             native.load()
+            return native.NativeExecutor(config, portable)
     except (ImportError, native.CompileError) as error:
         reason = str(error)
-    if reason is not None:
-        raise UsageError(f"strategy 'native' does not work here: {reason}")
-    return native.NativeExecutor(config, portable, 0)
+    raise UsageError(f"strategy 'native' does not work here: {reason}")

@@ -80,8 +80,6 @@ class Store(Generic[T]):
         self.engine: Final = engine
         self.data = data
         self.limits: Final = StoreResources()
-        # What native code may be running in or pointing to lives as long as the store.
-        self.kept: Final[list[object]] = []
         # What generated code looks at: nonzero means "call `poll`".
         self.interrupt: Final = engine.executor.new_flag()
         # Fuel is split: `fuel` counts down as code runs, the rest waits in `_fuel_reserve` and
@@ -241,8 +239,7 @@ class Store(Generic[T]):
         if config.checks_interrupts:
             if depth == 0:
                 self.interrupt[0] = 0
-                self.engine._running[id(self)] = self
-                self.engine.executor.call_started(self)
+                self.engine.call_started(self)
             if config.epoch_interruption:
                 self._flag_epoch()
             if may_suspend and config.preemption_interval is not None:
@@ -256,8 +253,7 @@ class Store(Generic[T]):
             self._may_suspend = may_suspend
         if self._depth == 0:
             self._may_suspend = False
-            self.engine._running.pop(id(self), None)
-            self.engine.executor.call_ended(self)
+            self.engine.call_ended(self)
             TICKER.unwatch(id(self))
             if self._queue:
                 self._next_turn()

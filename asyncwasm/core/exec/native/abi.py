@@ -41,23 +41,20 @@ class Helper(enum.IntEnum):
     """`(trap)`: raise the trap of that number."""
     POLL = 1
     """`()`: epochs and preemption."""
-    COMPILE = 2
-    """`(function)`: compile a function of the module; its entry is filled in then."""
-    MEMORY_GROW = 3
+    MEMORY_GROW = 2
     """`(memory, pages)`: the old size or -1."""
-    MEMORY_INIT = 4
+    MEMORY_INIT = 3
     """`(segment, memory, destination, source, size)`."""
-    DATA_DROP = 5
+    DATA_DROP = 4
     """`(segment)`."""
-    INDIRECT = 6
+    INDIRECT = 5
     """`(table, index, type)`: for an element without a fast path, the address of the object whose
     `fn` is to be called, or a trap."""
-
-    FUNC = 7
+    FUNC = 6
     """`(function)`: make the function's `Func`, whose pointer is filled in then."""
-    ATOMIC_WAIT = 8
+    ATOMIC_WAIT = 7
     """`(memory, address, width, expected, timeout)`: how the wait ended."""
-    ATOMIC_NOTIFY = 9
+    ATOMIC_NOTIFY = 8
     """`(memory, address, count)`: how many woke."""
 
 

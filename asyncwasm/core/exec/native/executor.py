@@ -42,7 +42,7 @@ class NativeExecutor:
     `patience` calls first, because most functions of most programs are called a few times.
     """
 
-    def __init__(self, config: Config, portable: Portable, patience: int) -> None:
+    def __init__(self, config: Config, portable: Portable, patience: int = 0) -> None:
         self._config: Final = config
         self._portable: Final = portable
         self._patience: Final = patience
@@ -153,22 +153,13 @@ class NativeExecutor:
     def _state_of(self, instance: Instance) -> InstanceState:
         found: InstanceState | None = instance.namespace.get(_STATE)
         if found is None:
-            found = InstanceState(instance, self._compile, next(self._numbers))
+            found = InstanceState(instance, next(self._numbers))
             # A table's element may be overwritten while its code runs: as in Wasmtime, an
             # instance is the store's for good.
-            instance.store.kept.append(instance)
+            instance.store.interrupt.kept.append(instance)
             self._instances[found.filename.value.decode()] = instance
             instance.namespace[_STATE] = found
         return found
-
-    def _compile(self, instance: Instance, index: int) -> None:
-        """Make sure that `entries` has something for a function that machine code calls."""
-        code = self._code_of(instance._module)
-        code.compile(instance._module, self._config, index, self.statistics)
-        if not code.entries[index]:
-            code.compile_call(index)
-        # Generated code goes there next, without looking.
-        assert code.entries[index]
 
     def locate(
         self, namespace: dict[str, Any], code: CodeType, line: int

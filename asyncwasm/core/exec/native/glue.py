@@ -270,10 +270,18 @@ def _new_none() -> str:
 def call_python(index: int, ty: FuncType) -> str:
     """`f<index>` for a function that is not native code: calls its `Func.fn`."""
     out = Emitter()
+    _call_by_index(out, index, ty)
+    head = f"define hidden {result_type(ty.results)} @f{index}({signature(ty)}) noinline {{"
+    return f"{head}\n{out.text()}\n}}"
+
+
+def _call_by_index(out: Emitter, index: int, ty: FuncType) -> None:
+    """Call the `Func` of a function of the instance, which is made if it was never asked for."""
     at = out.op(f"getelementptr ptr, ptr %ctx, i64 {int(Word.CALLABLES)}")
     listed = out.op(f"load ptr, ptr {at}")
     item = out.op(f"getelementptr ptr, ptr {listed}, i64 {index}")
     known = out.op(f"load ptr, ptr {item}")
+    looked_in = out.block
     out.branch(out.op(f"icmp eq ptr {known}, null"), "make", "call", unlikely=True)
     out.label("make")
     _helper_or_fail(out, Helper.FUNC, ty, str(index))
@@ -281,10 +289,8 @@ def call_python(index: int, ty: FuncType) -> str:
     made_in = out.block
     out.jump("call")
     out.label("call")
-    func = out.op(f"phi ptr [ {known}, %start ], [ {made}, %{made_in} ]")
+    func = out.op(f"phi ptr [ {known}, %{looked_in} ], [ {made}, %{made_in} ]")
     _call_func(out, func, ty)
-    head = f"define hidden {result_type(ty.results)} @f{index}({signature(ty)}) noinline {{"
-    return f"{head}\n{out.text()}\n}}"
 
 
 def _any_null(out: Emitter, pointers: list[str]) -> str:
@@ -350,22 +356,17 @@ def _helper_or_fail(out: Emitter, helper: Helper, ty: FuncType, *operands: str) 
 
 
 def lazy(index: int, ty: FuncType, cell: int) -> str:
-    """`f<index>` for a function of another unit: through its entry, compiled when it is null.
+    """`f<index>` for a function of another unit: its code, or while there is none its `Func.fn`.
 
-    `cell` is the address of the word that holds the entry.
+    `cell` is the address of the word that holds the address of its code.
     """
     out = Emitter()
-    load = f"load atomic i64, ptr inttoptr (i64 {cell} to ptr) monotonic, align 8"
-    first = out.op(load)
-    out.branch(out.op(f"icmp eq i64 {first}, 0"), "compile", "go", unlikely=True)
-    out.label("compile")
-    _helper_or_fail(out, Helper.COMPILE, ty, str(index))
-    second = out.op(load)
-    compiled_in = out.block
-    out.jump("go")
+    code = out.op(f"load atomic i64, ptr inttoptr (i64 {cell} to ptr) monotonic, align 8")
+    out.branch(out.op(f"icmp eq i64 {code}, 0"), "python", "go", unlikely=True)
     out.label("go")
-    chosen = out.op(f"phi i64 [ {first}, %start ], [ {second}, %{compiled_in} ]")
-    _forward(out, out.op(f"inttoptr i64 {chosen} to ptr"), "%ctx", ty)
+    _forward(out, out.op(f"inttoptr i64 {code} to ptr"), "%ctx", ty)
+    out.label("python")
+    _call_by_index(out, index, ty)
     head = f"define hidden {result_type(ty.results)} @f{index}({signature(ty)}) noinline {{"
     return f"{head}\n{out.text()}\n}}"
 

@@ -21,8 +21,6 @@ from .body import TRAPS
 from .ticker import SEEN, tick
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from asyncwasm.core.runtime.instance import Instance
 
 
@@ -106,11 +104,8 @@ class InstanceState:
     Belongs to the instance and refers to it weakly.
     """
 
-    def __init__(
-        self, instance: Instance, compile: Callable[[Instance, int], None], number: int
-    ) -> None:
+    def __init__(self, instance: Instance, number: int) -> None:
         self.instance: Final = weakref.ref(instance)
-        self._compile = compile
         store = instance.store
         self.filename: Final = ctypes.create_string_buffer(f"<wasm {number}>".encode())
         # Memories and globals are the instance's own and stay; pointers to them are enough.
@@ -127,7 +122,6 @@ class InstanceState:
         self._helpers: Final = [
             self._raise,
             self._tick,
-            self._compile_function,
             self._memory_grow,
             self._memory_init,
             self._data_drop,
@@ -170,9 +164,6 @@ class InstanceState:
         code = TRAPS[trap]
         detail = "undefined element" if code is TrapCode.TABLE_OUT_OF_BOUNDS else None
         raise Trap(code, detail)
-
-    def _compile_function(self, index: int) -> None:
-        self._compile(self._here(), index)
 
     def _make_func(self, index: int) -> None:
         # Linking the function fills in its pointer.

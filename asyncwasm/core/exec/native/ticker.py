@@ -57,12 +57,14 @@ class Flag:
     so does the counter.
     """
 
-    __slots__ = ("address", "raised", "words")
+    __slots__ = ("address", "kept", "raised", "words")
 
     def __init__(self) -> None:
         self.words: Final = array("Q", [0, 0, 0])
         self.address: Final = self.words.buffer_info()[0]
         self.raised = 0
+        # What native code may be running in or pointing to lives as long as the store.
+        self.kept: Final[list[object]] = []
 
     def __getitem__(self, index: int) -> int:
         return self.raised

@@ -9,6 +9,8 @@ from array import array
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from asyncwasm.errors import ValidationError
+
 from . import ticker
 from .body import LARGEST, Body, NotCoveredError, ir_type
 from .compiler import CompileError, Unit, compile_unit
@@ -47,8 +49,8 @@ class MethodDef(ctypes.Structure):
 class ModuleCode:
     """The machine code of a module, shared by its instances.
 
-    `entries` has a word for every function: the address of its code, or 0.  Words are only ever
-    set, so code that was found stays.  `reasons` says why functions are interpreted.
+    `entries` has a word for every function: the address of its machine code, or 0.  Words are only
+    ever set, so code that was found stays.  `reasons` says why functions are interpreted.
     """
 
     def __init__(self, module: Module) -> None:
@@ -67,9 +69,8 @@ class ModuleCode:
         return address_of(self.entries) + 8 * index
 
     def compile(self, module: Module, config: Config, index: int, counts: Statistics) -> None:
-        """Compile function `index` with what it calls, or note the reason why not.
-
-        Raises `ValidationError` where validation was put off.
+        """Compile function `index`, which was validated, with what it calls, or note the reason
+        why not.
         """
         with self._lock:
             if self.entries[index] or index in self.reasons:
@@ -81,19 +82,6 @@ class ModuleCode:
                 self._interpret(index, f"compiling failed: {error}", counts)
             finally:
                 counts.seconds += time.perf_counter() - start
-
-    def compile_call(self, index: int) -> None:
-        """Give an interpreted function an entry, for machine code to call it.
-
-        Raises `CompileError`.
-        """
-        with self._lock:
-            if not self.entries[index]:
-                stub = call_python(index, self.info.funcs[index].func)
-                unit = compile_unit(f"{prelude()}\n{stub}", speed=0)
-                (at,) = unit.addresses([f"f{index}"])
-                self._units.append(unit)
-                self.entries[index] = at
 
     def _interpret(self, index: int, reason: str, counts: Statistics) -> None:
         self.reasons[index] = reason
@@ -115,7 +103,12 @@ class ModuleCode:
             if self.entries[number] or size > _UNIT_VALUES or len(native) >= _UNIT_FUNCTIONS:
                 externals.add(number)
                 continue
-            module.validate_body(number)
+            try:
+                module.validate_body(number)
+            except ValidationError:
+                # Where validation was put off, calling the function raises this.
+                externals.add(number)
+                continue
             try:
                 body = self._translate(config, number)
             except NotCoveredError as reason:
@@ -138,14 +131,14 @@ class ModuleCode:
         large = text.count("\n") > _OPTIMISED_LINES
         unit = compile_unit(text, speed=0 if large else 2)
         ticker.enable()
-        codes = unit.addresses([f"f{n}" for n in definitions])
+        codes = unit.addresses([f"f{n}" for n in native])
         entries = unit.addresses([f"e{n}" for n in native])
         # In this order, because a signal handler may raise in here.
         self._units.append(unit)
         self._types.update(types)
         for number, at in zip(native, entries, strict=True):
             self.methods[number] = MethodDef(f"f{number}".encode(), at, _METH_FASTCALL, None)
-        for number, at in zip(definitions, codes, strict=True):
+        for number, at in zip(native, codes, strict=True):
             self.entries[number] = at
         counts.functions += len(native)
         counts.units += 1
