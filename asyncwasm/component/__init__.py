@@ -1,0 +1,1 @@
+"""The Component Model: components compiled, linked, instantiated and called."""
