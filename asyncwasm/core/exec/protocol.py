@@ -7,6 +7,8 @@ from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from array import array
+
     from asyncwasm.core.runtime.func import Func
     from asyncwasm.core.runtime.instance import Instance
     from asyncwasm.core.runtime.store import Store
@@ -52,8 +54,14 @@ class Executor(Protocol):
         if it is not a frame of a guest function; an offset of None if it cannot be told.
         """
 
-    def new_flag(self) -> Any:
-        """A store's interrupt flag, for guest code to look at: one item, 0 for quiet."""
+    def new_flag(self, words: array[int]) -> Any:
+        """A store's interrupt flag, for guest code to look at: one item, 0 for quiet.
+
+        `words` is the store's state for native code; see `runtime.words`.
+        """
+
+    def new_fuel(self) -> Any:
+        """A store's counter of active fuel: one item, 0 at first, that guest code counts down."""
 
     def call_started(self, store: Store[Any]) -> None:
         """An outermost call of a store starts: guest code may look at its flag from now on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from array import array
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar, final
@@ -24,6 +25,7 @@ from .handles import close_unawaited
 from .hooks import CallHook, Hook, UpdateDeadline
 from .limits import StoreResources
 from .ticker import TICKER
+from .words import BARS, COUNT, DEPTH, MAY_SUSPEND, THREAD, Bar
 
 if TYPE_CHECKING:
     from .caller import Caller
@@ -43,6 +45,8 @@ MAX_NESTED_CALLS: Final = 200
 # trio, and in the third on asyncio (the timer's callback, the future's, the task): with fewer it
 # would wait for the guest's next pauses, an interval each.
 PREEMPTION_TURNS: Final = 3
+# Native code counts in 64 bits, and the count may go below zero.
+_MAX_ACTIVE_FUEL: Final = 1 << 62
 _BUSY: Final = "store is busy with a call of another task"
 _FUEL_OFF: Final = "fuel is not configured in this store"
 _EPOCHS_OFF: Final = "epoch interruption is not configured in this store"
@@ -80,11 +84,12 @@ class Store(Generic[T]):
         self.engine: Final = engine
         self.data = data
         self.limits: Final = StoreResources()
+        self.words: Final = array("Q", bytes(8 * COUNT))
         # What generated code looks at: nonzero means "call `poll`".
-        self.interrupt: Final = engine.executor.new_flag()
-        # Fuel is split: `fuel` counts down as code runs, the rest waits in `_fuel_reserve` and
-        # is moved over an interval at a time.
-        self.fuel = 0
+        self.interrupt: Final = engine.executor.new_flag(self.words)
+        # Fuel is split: the one item of `fuel` counts down as code runs, the rest waits in
+        # `_fuel_reserve` and is moved over an interval at a time.
+        self.fuel: Final = engine.executor.new_fuel()
         self._fuel_reserve = 0
         self._fuel_interval: int | None = None
         self._epoch_deadline = 0
@@ -94,15 +99,31 @@ class Store(Generic[T]):
         self._requires_async = False
         self._pending: ExnRef | None = None
         self._closed = False
-        # Who runs: the number of nested calls, whether the innermost may suspend, and, while it
-        # is suspended in a host function, that function's task and caller.
-        self._thread: int | None = None
-        self._depth = 0
-        self._may_suspend = False
+        # Who waits: while the innermost call is suspended in a host function, that function's task
+        # and caller.
         self._waiting: _Wait | None = None
         self._queueing: Final = concurrent_calls == "queue"
         self._queue: Final[deque[Any]] = deque()
         self._turn: Any = None
+        config = engine.config
+        if config.async_support is not None:
+            self.bar(Bar.SYNC if config.async_support else Bar.ASYNC)
+        if self._queueing:
+            self.bar(Bar.QUEUE)
+        if config.consume_fuel or config.epoch_interruption:
+            self.bar(Bar.METERED)
+
+    def bar(self, reason: Bar) -> None:
+        """Let calls take the long way from now on; for the runtime's own use."""
+        self.words[BARS] |= reason
+
+    @property
+    def _depth(self) -> int:
+        return self.words[DEPTH]
+
+    @property
+    def _may_suspend(self) -> bool:
+        return self.words[MAY_SUSPEND] != 0
 
     @property
     def store(self) -> Store[T]:
@@ -130,6 +151,7 @@ class Store(Generic[T]):
                 "cannot use async features without enabling async support in the config"
             )
         self._requires_async = True
+        self.bar(Bar.SYNC)
 
     def check_sync(self, classic: str) -> None:
         """Raise `AsyncSupportError` unless sync entry points may be used.
@@ -152,15 +174,16 @@ class Store(Generic[T]):
         """Whether the current task may enter now.  Raises if this can never be."""
         if self._closed:
             raise UsageError("store is closed")
+        words = self.words
         thread = threading.get_ident()
-        if self._thread != thread:
-            if self._thread is not None:
+        if words[THREAD] != thread:
+            if words[THREAD]:
                 raise WrongThreadError(
                     "store belongs to the thread that first entered it; see `Store.release_thread`"
                 )
             self.engine.executor.bind_thread(self)
-            self._thread = thread
-        if self._depth == 0:
+            words[THREAD] = thread
+        if words[DEPTH] == 0:
             return self._turn is None and not self._queue
         waiting = self._waiting
         if waiting is None:
@@ -228,11 +251,12 @@ class Store(Generic[T]):
         Whatever happens, `end` follows, with `_depth` and `_may_suspend` as they were before:
         a signal handler may raise in the middle of this.
         """
-        depth = self._depth
+        words = self.words
+        depth = words[DEPTH]
         if depth >= MAX_NESTED_CALLS:
             raise Trap(TrapCode.STACK_OVERFLOW)
-        self._may_suspend = may_suspend
-        self._depth = depth + 1
+        words[MAY_SUSPEND] = may_suspend
+        words[DEPTH] = depth + 1
         config = self.engine.config
         if depth == 0:
             self._waiting = None
@@ -247,12 +271,14 @@ class Store(Generic[T]):
 
     def end(self, depth: int, may_suspend: bool) -> None:
         """End a call; the arguments are the state before it.  Doing so again changes nothing."""
+        words = self.words
         # A call that outlived the one it was nested in must not come back to life here.
-        if self._depth > depth:
-            self._depth = depth
-            self._may_suspend = may_suspend
-        if self._depth == 0:
-            self._may_suspend = False
+        if words[DEPTH] > depth:
+            words[DEPTH] = depth
+            words[MAY_SUSPEND] = may_suspend
+        if words[DEPTH] == 0:
+            words[MAY_SUSPEND] = False
+            self._waiting = None
             self.engine.call_ended(self)
             TICKER.unwatch(id(self))
             if self._queue:
@@ -265,7 +291,7 @@ class Store(Generic[T]):
         """
         if self._depth:
             raise StoreBusyError("store has a call in progress")
-        self._thread = None
+        self.words[THREAD] = 0
 
     def close(self) -> None:
         """Drop everything that the store holds.  Using it later raises `UsageError`.
@@ -275,6 +301,7 @@ class Store(Generic[T]):
         if self._depth:
             raise StoreBusyError("store has a call in progress")
         self._closed = True
+        self.bar(Bar.CLOSED)
         self.data = None  # type: ignore[assignment]
         self._hook = self._epoch_callback = self._pending = None
 
@@ -351,14 +378,14 @@ class Store(Generic[T]):
         self._check_fuel()
         if not 0 <= amount < 1 << 64:
             raise OverflowError("fuel must be in 0 … 2**64 - 1")
-        active = amount if self._fuel_interval is None else min(self._fuel_interval, amount)
-        self.fuel = active
+        active = min(self._fuel_interval or _MAX_ACTIVE_FUEL, amount, _MAX_ACTIVE_FUEL)
+        self.fuel[0] = active
         self._fuel_reserve = amount - active
 
     def get_fuel(self) -> int:
         """The fuel that is left.  Raises `UsageError` unless `consume_fuel` is on."""
         self._check_fuel()
-        return max(0, self._fuel_reserve + self.fuel)
+        return max(0, self._fuel_reserve + self.fuel[0])
 
     def fuel_async_yield_interval(self, interval: int | None) -> None:
         """Give the event loop a turn each time so much fuel was used; None stops that.
@@ -378,9 +405,9 @@ class Store(Generic[T]):
         if self._fuel_reserve <= 0:
             raise Trap(TrapCode.OUT_OF_FUEL)
         interval = self._fuel_interval
-        amount = self._fuel_reserve if interval is None else min(interval, self._fuel_reserve)
+        amount = min(interval or _MAX_ACTIVE_FUEL, self._fuel_reserve, _MAX_ACTIVE_FUEL)
         self._fuel_reserve -= amount
-        self.fuel += amount
+        self.fuel[0] += amount
         if interval is not None:
             if not self._may_suspend:
                 raise AsyncSupportError(_COULD_NOT_WAIT)
@@ -503,7 +530,14 @@ class Store(Generic[T]):
 
         What it raises takes the place of the transition.  None removes the hook.
         """
+        self._set_hook(hook)
+
+    def _set_hook(self, hook: Hook | None) -> None:
+        # In this order, because a signal handler may raise in here.
+        self.bar(Bar.HOOK)
         self._hook = hook
+        if hook is None:
+            self.words[BARS] &= ~Bar.HOOK
 
     def call_hook_async(self, hook: Hook) -> None:
         """As `call_hook`, with a hook that may be a coroutine function.
@@ -511,7 +545,7 @@ class Store(Generic[T]):
         Makes the store require async.
         """
         self.require_async()
-        self._hook = hook
+        self._set_hook(hook)
 
     def fire(self, kind: CallHook) -> None:
         """Run the call hook, if there is one; it is removed while it runs.  May suspend."""
@@ -528,7 +562,7 @@ class Store(Generic[T]):
                 self.wait(result)
         finally:
             if self._hook is None:
-                self._hook = hook
+                self._set_hook(hook)
 
     def gc(self) -> None:
         """Collect unreachable guest objects now.

@@ -17,6 +17,8 @@ from .names import RESOLVERS, Constants
 from .translate import Translation, translate
 
 if TYPE_CHECKING:
+    from array import array
+
     from asyncwasm.core.runtime.config import Config
     from asyncwasm.core.runtime.func import Func
     from asyncwasm.core.runtime.instance import Instance
@@ -96,8 +98,12 @@ class Interpreter:
         """See `Executor.locate`."""
         return locate.locate(namespace, code, line)
 
-    def new_flag(self) -> Any:
+    def new_flag(self, words: array[int]) -> Any:
         """See `Executor.new_flag`."""
+        return [0]
+
+    def new_fuel(self) -> Any:
+        """See `Executor.new_fuel`."""
         return [0]
 
     def call_started(self, store: Store[Any]) -> None:

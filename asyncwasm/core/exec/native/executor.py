@@ -10,6 +10,7 @@ from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncwasm.core.exec.protocol import Statistics
+from asyncwasm.core.runtime.words import LOWEST
 
 from . import ticker
 from .body import has_loops
@@ -18,6 +19,8 @@ from .state import InstanceState, fast_path
 from .units import ModuleCode
 
 if TYPE_CHECKING:
+    from array import array
+
     from asyncwasm.core.exec.protocol import Portable
     from asyncwasm.core.runtime.config import Config
     from asyncwasm.core.runtime.func import Func
@@ -53,9 +56,9 @@ class NativeExecutor:
         self._numbers: Final = count()
         self.statistics: Final = Statistics()
 
-    def new_flag(self) -> Any:
+    def new_flag(self, words: array[int]) -> Any:
         """See `Executor.new_flag`."""
-        return ticker.Flag()
+        return ticker.Flag(words)
 
     def call_started(self, store: Store[Any]) -> None:
         """See `Executor.call_started`."""
@@ -67,7 +70,7 @@ class NativeExecutor:
 
     def bind_thread(self, store: Store[Any]) -> None:
         """See `Executor.bind_thread`."""
-        store.interrupt.words[ticker.LOWEST] = lowest_address()
+        store.words[LOWEST] = lowest_address()
 
     def prepare(self, instance: Instance) -> None:
         """See `Executor.prepare`."""

@@ -13,12 +13,13 @@ from asyncwasm.core.isa.numeric import f32_from_bits, f32_to_bits
 from asyncwasm.core.runtime import atomics
 from asyncwasm.core.runtime.func import Func
 from asyncwasm.core.runtime.global_ import Global
+from asyncwasm.core.runtime.words import SEEN
 from asyncwasm.core.types import NumType
 from asyncwasm.errors import Trap, TrapCode
 
 from .abi import CONTEXT_WORDS, Word
 from .body import TRAPS
-from .ticker import SEEN, tick
+from .ticker import tick
 
 if TYPE_CHECKING:
     from asyncwasm.core.runtime.instance import Instance

@@ -16,6 +16,8 @@ import time
 from array import array
 from typing import TYPE_CHECKING, Any, Final
 
+from asyncwasm.core.runtime.words import SEEN
+
 from .compiler import Unit
 
 if TYPE_CHECKING:
@@ -44,14 +46,9 @@ _WORDS: Final[array[int]] = _immortal(array("Q", [1, 0, 0, 0]))
 COUNTER_ADDRESS: Final = _WORDS.buffer_info()[0] + 8 * _COUNTER
 _RUNNING: Final[set[int]] = set()
 
-# Words of a store, which native code reads; `LIMIT` and `LOWEST` are next to each other.
-LIMIT: Final = 0
-LOWEST: Final = 1
-SEEN: Final = 2
-
 
 class Flag:
-    """A store's interrupt flag, and its other words for native code.
+    """A store's interrupt flag.
 
     Behaves as a list of one item.  Raised, it makes native code call `tick` at its next check;
     so does the counter.
@@ -59,8 +56,8 @@ class Flag:
 
     __slots__ = ("address", "kept", "raised", "words")
 
-    def __init__(self) -> None:
-        self.words: Final = array("Q", [0, 0, 0])
+    def __init__(self, words: array[int]) -> None:
+        self.words: Final = words
         self.address: Final = self.words.buffer_info()[0]
         self.raised = 0
         # What native code may be running in or pointing to lives as long as the store.

@@ -1,0 +1,39 @@
+"""The part of a store's state that native code reads and writes: an array of 64-bit words."""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+# Indices of the words.  The limit of guest frames in force, and the lowest address that they may
+# have on this thread, which follows it; the ticker's count that guest code has seen.
+LIMIT: Final = 0
+LOWEST: Final = 1
+SEEN: Final = 2
+# The number of nested calls, and whether the innermost may suspend.
+DEPTH: Final = 3
+MAY_SUSPEND: Final = 4
+# What stands in the way of entering without Python: bits of `Bar`.
+BARS: Final = 5
+# The identity of the thread that the store belongs to, or 0.
+THREAD: Final = 6
+
+COUNT: Final = 7
+
+
+class Bar(enum.IntFlag):
+    """Why a call has to take the way through `enter`, or through the checks before it."""
+
+    SYNC = 1
+    """Sync entry points are refused."""
+    ASYNC = 2
+    """Async entry points are refused."""
+    HOOK = 4
+    """There is a call hook."""
+    QUEUE = 8
+    """Calls wait for their turn."""
+    CLOSED = 16
+    METERED = 32
+    """Calls are counted by fuel or epochs."""
+    PORTABLE = 64
+    """Guest code may run on Python's stack, which takes a budget."""
