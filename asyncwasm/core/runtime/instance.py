@@ -213,6 +213,8 @@ class Instance:
                 index=index,
                 name=self._module.names.functions.get(index),
             )
+        # Asked of one that was there too: a signal handler may have raised before it was linked.
+        if found.raw is _unlinked:
             self.store.engine.executor.link(found)
         return found
 

@@ -259,3 +259,21 @@ def test_every_proposal_is_named_when_it_is_off():
 
     with pytest.raises(ValidationError, match="wasm_simd"):
         Module(engine, "(module (func (param v128)))")
+
+
+def test_a_function_interrupted_while_it_is_made(monkeypatch):
+    """Ctrl-C between the making of a function and its linking: the next call links it."""
+    engine = Engine()
+    store: Store[None] = Store(engine)
+    module = Module(engine, '(module (func $f) (func (export "main") (call $f)))')
+    main = Instance.new(store, module, []).get_func(store, "main")
+    link = engine.executor.link
+
+    def struck(func: Func) -> None:
+        monkeypatch.setattr(engine.executor, "link", link)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine.executor, "link", struck)
+    with pytest.raises(KeyboardInterrupt):
+        main.call(store)
+    main.call(store)
