@@ -38,8 +38,8 @@ class Startup:
         instance, info = self.instance, self.info
         store = instance.store
         if store.engine.config.consume_fuel and (self.fuel or info.start is not None):
-            store.fuel -= 1 + self.fuel + (info.start is not None)
-            if store.fuel <= 0:
+            store.fuel[0] -= 1 + self.fuel + (info.start is not None)
+            if store.fuel[0] <= 0:
                 store.out_of_fuel()
         for item, span in zip(
             instance.globals[info.imported_globals :], info.global_inits, strict=True

@@ -385,7 +385,7 @@ class Store(Generic[T]):
     def get_fuel(self) -> int:
         """The fuel that is left.  Raises `UsageError` unless `consume_fuel` is on."""
         self._check_fuel()
-        return max(0, self._fuel_reserve + self.fuel[0])
+        return max(0, self._fuel_reserve + int(self.fuel[0]))
 
     def fuel_async_yield_interval(self, interval: int | None) -> None:
         """Give the event loop a turn each time so much fuel was used; None stops that.

@@ -20,9 +20,13 @@ from asyncwasm import (
 LOOP = '(module (func (export "spin") (loop (br 0))))'
 
 
-@pytest.fixture
-def store() -> Store:
-    return Store(Engine(Config(consume_fuel=True)))
+@pytest.fixture(params=["interpreter", "native"])
+def store(request) -> Store:
+    if request.param == "native":
+        pytest.importorskip("llvmlite")
+    # Compiling takes long enough for the event loop to be given turns beside those for fuel.
+    config = Config(strategy=request.param, consume_fuel=True, preemption_interval=None)
+    return Store(Engine(config))
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,10 @@ class Body:
         """The name of the `Store`."""
         return self.names.singleton("store")
 
+    def fuel(self) -> str:
+        """The store's active fuel, for reading and assigning."""
+        return f"{self.names.singleton('fuel')}[0]"
+
     # -- the operand stack ------------------------------------------------------------------
 
     def push(self, expr: Expr) -> None:

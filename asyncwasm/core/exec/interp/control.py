@@ -99,7 +99,7 @@ class Control(Jumps):
             length = self.body.atom(self.body.pop())
             self.body.push(length)
             self.flush_fuel()
-            self.source.emit(f"{self.body.store()}.fuel -= {length.text}")
+            self.source.emit(f"{self.body.fuel()} -= {length.text}")
         elif instr.row.traps:
             self.flush_fuel()
 

@@ -88,15 +88,15 @@ class Jumps:
     def flush_fuel(self) -> None:
         if self._fuel:
             if self.body.options.consume_fuel:
-                self.source.emit(f"{self.body.store()}.fuel -= {self._fuel}")
+                self.source.emit(f"{self.body.fuel()} -= {self._fuel}")
             self._fuel = 0
 
     def checks(self, offset: int) -> None:
         """What functions and loops do at their heads."""
         options = self.body.options
         if options.consume_fuel:
-            store = self.body.store()
-            self.source.emit(f"if {store}.fuel <= 0: {store}.out_of_fuel()", offset)
+            refill = f"{self.body.store()}.out_of_fuel()"
+            self.source.emit(f"if {self.body.fuel()} <= 0: {refill}", offset)
         if options.checks_interrupts:
             names = self.body.names
             interrupt, poll = names.singleton("interrupt"), names.singleton("poll")

@@ -12,7 +12,7 @@ instances of a module:
     q7  Func 7, as a reference        k5  the module's constant number 5
     single, double  cells in which numbers change their form
     h_… helpers and reference functions of ours
-    instance, store, interrupt, poll
+    instance, store, interrupt, fuel, poll
 """
 
 from __future__ import annotations
@@ -102,5 +102,6 @@ RESOLVERS: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "instance": lambda instance, _: instance,
     "store": lambda instance, _: instance.store,
     "interrupt": lambda instance, _: instance.store.interrupt,
+    "fuel": lambda instance, _: instance.store.fuel,
     "poll": lambda instance, _: instance.store.poll,
 }

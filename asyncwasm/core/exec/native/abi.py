@@ -32,6 +32,8 @@ class Word(enum.IntEnum):
     """A list: for each global of a numeric type its 16 bytes."""
     TABLES = 7
     """A list: for each table its Python list of elements."""
+    FUEL = 8
+    """Points to the store's active fuel, a signed number."""
 
 
 class Helper(enum.IntEnum):

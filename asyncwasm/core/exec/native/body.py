@@ -17,6 +17,7 @@ from asyncwasm.errors import TrapCode
 
 from .abi import Helper, Word
 from .emit import IR_TYPES, ZEROS, Emitter, helper_call
+from .fuel import FUEL, FuelMeter
 from .ticker import COUNTER_ADDRESS
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class Body:
         self.calls = False
         self.loops = False
         self.offset = 0
+        self.fuel: Final = FuelMeter(self)
         # Blocks that leave the function by a trap or with an exception, with what they bring.
         self._traps: list[tuple[str, int]] = []
         self._unwinds: list[tuple[str, int]] = []
@@ -183,16 +185,22 @@ class Body:
         return self.out.op(f"extractvalue {{ i32, i64 }} {result}, 1")
 
     def check_interrupt(self) -> None:
-        """Call the poll helper if the store asks for it."""
-        if not self.config.checks_interrupts:
-            return
+        """Call the poll helper if the store asks for it, or has no fuel left."""
         out = self.out
-        counter = f"inttoptr (i64 {COUNTER_ADDRESS} to ptr)"
-        now = out.op(f"load atomic i64, ptr {counter} monotonic, align 8")
-        seen = out.op(f"load i64, ptr {self.word(Word.INTERRUPT)}, {CTX}")
-        set_ = out.op(f"icmp ne i64 {now}, {seen}")
+        due = ""
+        if self.config.checks_interrupts:
+            counter = f"inttoptr (i64 {COUNTER_ADDRESS} to ptr)"
+            now = out.op(f"load atomic i64, ptr {counter} monotonic, align 8")
+            seen = out.op(f"load i64, ptr {self.word(Word.INTERRUPT)}, {CTX}")
+            due = out.op(f"icmp ne i64 {now}, {seen}")
+        if self.config.consume_fuel:
+            left = out.op(f"load i64, ptr {self.word(Word.FUEL)}, {FUEL}")
+            used = out.op(f"icmp sle i64 {left}, 0")
+            due = out.op(f"or i1 {due}, {used}") if due else used
+        if not due:
+            return
         poll, after = out.fresh("poll"), out.fresh("go")
-        out.branch(set_, poll, after, unlikely=True)
+        out.branch(due, poll, after, unlikely=True)
         out.label(poll)
         status = out.op("call i32 @poll(ptr %ctx)")
         self.unwind_if(out.op(f"icmp ne i32 {status}, 0"))
@@ -346,6 +354,8 @@ class Body:
                     continue
                 if name not in ("else", "end"):
                     continue
+            else:
+                self.fuel.charge(row)
             lower = lowerings.get(name)
             if lower is None:
                 raise NotCoveredError(f"`{name}`")
@@ -361,14 +371,15 @@ class Body:
         """
         config = self.config
         stack = self.calls or self.out.count > _SMALL_FRAME
-        poll = config.epoch_interruption or (config.checks_interrupts and self.calls)
+        due = config.epoch_interruption or (config.checks_interrupts and self.calls)
+        poll = due or config.consume_fuel
         start = self.info.bodies[self.index - self.info.imported_funcs].start
         lines: list[str] = []
         if stack:
             self._traps.append(("entry", TRAPS.index(TrapCode.STACK_OVERFLOW) << 32 | start))
             lines += [
-                f"  %entry.cell = load ptr, ptr %ctx, !invariant.load !4, {CTX}",
-                f"  %entry.limit = load i64, ptr %entry.cell, {CTX}",
+                f"  %entry.words = load ptr, ptr %ctx, !invariant.load !4, {CTX}",
+                f"  %entry.limit = load i64, ptr %entry.words, {CTX}",
                 "  %entry.frame = call ptr @llvm.stacksave.p0() memory(none)",
                 "  %entry.here = ptrtoint ptr %entry.frame to i64",
                 "  %entry.deep = icmp ult i64 %entry.here, %entry.limit",
@@ -377,14 +388,28 @@ class Body:
             ]
         if poll:
             self._unwinds.append(("entry.poll", start))
+            conditions = []
+            if due:
+                conditions.append("%entry.due")
+                lines += [
+                    f"  %entry.now = load atomic i64, ptr inttoptr (i64 {COUNTER_ADDRESS} to ptr) "
+                    "monotonic, align 8",
+                    f"  %entry.at = getelementptr ptr, ptr %ctx, i64 {int(Word.INTERRUPT)}",
+                    f"  %entry.word = load ptr, ptr %entry.at, !invariant.load !4, {CTX}",
+                    f"  %entry.seen = load i64, ptr %entry.word, {CTX}",
+                    "  %entry.due = icmp ne i64 %entry.now, %entry.seen",
+                ]
+            if config.consume_fuel:
+                conditions.append("%entry.dry")
+                lines += [
+                    f"  %entry.fuel = getelementptr ptr, ptr %ctx, i64 {int(Word.FUEL)}",
+                    f"  %entry.cell = load ptr, ptr %entry.fuel, !invariant.load !4, {CTX}",
+                    f"  %entry.left = load i64, ptr %entry.cell, {FUEL}",
+                    "  %entry.dry = icmp sle i64 %entry.left, 0",
+                ]
             lines += [
-                f"  %entry.now = load atomic i64, ptr inttoptr (i64 {COUNTER_ADDRESS} to ptr) "
-                "monotonic, align 8",
-                f"  %entry.at = getelementptr ptr, ptr %ctx, i64 {int(Word.INTERRUPT)}",
-                f"  %entry.word = load ptr, ptr %entry.at, !invariant.load !4, {CTX}",
-                f"  %entry.seen = load i64, ptr %entry.word, {CTX}",
-                "  %entry.due = icmp ne i64 %entry.now, %entry.seen",
-                "  br i1 %entry.due, label %entry.poll, label %start, !prof !0",
+                f"  %entry.both = or i1 {conditions[0]}, {conditions[-1]}",
+                "  br i1 %entry.both, label %entry.poll, label %start, !prof !0",
                 "entry.poll:",
                 "  %entry.status = call i32 @poll(ptr %ctx)",
                 "  %entry.failed = icmp ne i32 %entry.status, 0",

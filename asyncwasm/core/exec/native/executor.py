@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import weakref
+from array import array
 from collections.abc import Callable
 from itertools import count
 from types import CodeType, TracebackType
@@ -19,8 +20,6 @@ from .state import InstanceState, fast_path
 from .units import ModuleCode
 
 if TYPE_CHECKING:
-    from array import array
-
     from asyncwasm.core.exec.protocol import Portable
     from asyncwasm.core.runtime.config import Config
     from asyncwasm.core.runtime.func import Func
@@ -59,6 +58,10 @@ class NativeExecutor:
     def new_flag(self, words: array[int]) -> Any:
         """See `Executor.new_flag`."""
         return ticker.Flag(words)
+
+    def new_fuel(self) -> Any:
+        """See `Executor.new_fuel`."""
+        return array("q", [0])
 
     def call_started(self, store: Store[Any]) -> None:
         """See `Executor.call_started`."""

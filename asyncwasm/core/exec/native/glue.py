@@ -46,6 +46,8 @@ def prelude() -> str:
 !4 = !{}
 !5 = !{!"context", !1, i64 0}
 !6 = !{!"memory", !1, i64 0}
+!7 = !{!"fuel", !1, i64 0}
+!8 = !{!7, !7, i64 0}
 @.fn = private constant [3 x i8] c"fn\\00"
 """
     ]

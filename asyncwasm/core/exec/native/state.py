@@ -141,6 +141,7 @@ class InstanceState:
         context[Word.MEMORIES] = address_of(self.memories)
         context[Word.GLOBALS] = address_of(self.globals)
         context[Word.TABLES] = address_of(self.tables)
+        context[Word.FUEL] = address_of(store.fuel)
         self.context: Final = array("Q", context)
         self.address: Final = address_of(self.context)
 

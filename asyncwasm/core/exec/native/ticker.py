@@ -76,8 +76,11 @@ class Flag:
 def tick(store: Store[Any]) -> None:
     """What native code calls at a check: lets others run, then polls if the flag is raised.
 
-    May suspend.  Raises what signal handlers and `Store.poll` raise.
+    Before that it asks for more fuel, if that is used up.  May suspend.  Raises what signal
+    handlers, `Store.out_of_fuel` and `Store.poll` raise.
     """
+    if store.fuel[0] <= 0 and store.engine.config.consume_fuel:
+        store.out_of_fuel()
     flag = store.interrupt
     flag.words[SEEN] = _WORDS[_COUNTER]
     # Raised between these two lines, it is seen here; after them, by the next check.

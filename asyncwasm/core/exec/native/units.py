@@ -144,8 +144,6 @@ class ModuleCode:
         counts.units += 1
 
     def _translate(self, config: Config, index: int) -> Body:
-        if config.consume_fuel:
-            raise NotCoveredError("fuel")
         info = self.info
         span = info.bodies[index - info.imported_funcs]
         if span.end - span.start > _MAX_BODY_BYTES:
