@@ -19,6 +19,7 @@ from typing import Any
 
 __all__ = [
     "AsyncSupportError",
+    "CanonicalAbiError",
     "ComponentError",
     "ExitTrap",
     "Frame",
@@ -65,6 +66,32 @@ class TrapCode(enum.Enum):
     ASYNC_DEADLOCK = "deadlock detected: event loop cannot make further progress"
     CANNOT_LEAVE_COMPONENT = "cannot leave component instance"
     CANNOT_BLOCK_SYNC_TASK = "cannot block a synchronous task before returning"
+    INVALID_CHAR = "invalid `char` bit pattern"
+    STRING_OUT_OF_BOUNDS = "string content out-of-bounds"
+    LIST_OUT_OF_BOUNDS = "list content out-of-bounds"
+    INVALID_DISCRIMINANT = "invalid variant discriminant"
+    UNALIGNED_POINTER = "unaligned pointer"
+    TASK_CANCEL_NOT_CANCELLED = "`task.cancel` called by task which has not been cancelled"
+    TASK_CANCEL_OR_RETURN_TWICE = (
+        "`task.return` or `task.cancel` called more than once for current task"
+    )
+    SUBTASK_CANCEL_AFTER_TERMINAL = "`subtask.cancel` called after terminal status delivered"
+    TASK_RETURN_INVALID = "invalid `task.return` signature and/or options for current task"
+    WAITABLE_SET_DROP_HAS_WAITERS = "cannot drop waitable set with waiters"
+    SUBTASK_DROP_NOT_RESOLVED = "cannot drop a subtask which has not yet resolved"
+    THREAD_NEW_INDIRECT_INVALID_TYPE = (
+        "start function does not match expected type (currently only `(i32) -> ()` is supported)"
+    )
+    THREAD_NEW_INDIRECT_UNINITIALIZED = (
+        "the start function index points to an uninitialized function"
+    )
+    BACKPRESSURE_OVERFLOW = "backpressure counter overflow"
+    UNSUPPORTED_CALLBACK_CODE = "unsupported callback code"
+    CANNOT_RESUME_THREAD = "cannot resume thread which is not suspended"
+    CONCURRENT_FUTURE_STREAM_OP = "cannot have concurrent operations active on a future/stream"
+    REFERENCE_COUNT_OVERFLOW = "reference count overflow"
+    STREAM_OP_TOO_BIG = "stream read/write count too large"
+    WAITABLE_SYNC_AND_ASYNC = "waitable cannot be used synchronously while added to a waitable set"
     UNCAUGHT_EXCEPTION = "uncaught exception propagated out of component"
 
     @property
@@ -236,6 +263,14 @@ class ThrownException(WasmError):
     def __init__(self, exn: Any) -> None:
         self.exn = exn
         super().__init__("thrown Wasm exception")
+
+
+class CanonicalAbiError(WasmError):
+    """A component broke a rule of the Canonical ABI that has no `TrapCode`.
+
+    A pointer outside of memory, bad text, an unknown handle: the guest's fault like a trap, and
+    with the same consequences.  The message says which.
+    """
 
 
 class ComponentError(WasmError):
