@@ -121,16 +121,17 @@ async def run_async(
     store: Store[Any], caller: Caller[Any] | None, fn: Callable[..., R], args: tuple[Any, ...]
 ) -> R:
     """`enter` on a fiber of its own, when it is the call's turn.  Always checkpoints."""
-    return await _at_turn(store, caller, enter, fn, args)
+    return await at_turn(store, caller, enter, fn, args)
 
 
-async def _at_turn(
+async def at_turn(
     store: Store[Any],
     caller: Caller[Any] | None,
     how: Callable[[Store[Any], Callable[..., R], tuple[Any, ...], bool], R],
     fn: Callable[..., R],
     args: tuple[Any, ...],
 ) -> R:
+    """`how(store, fn, args, True)` on a fiber, when it is the call's turn.  Always checkpoints."""
     turn = await store.take_turn(caller)
 
     def run() -> R:
@@ -159,7 +160,7 @@ async def operate_async(
     store: Store[Any], caller: Caller[Any] | None, fn: Callable[..., R], args: tuple[Any, ...]
 ) -> R:
     """`operate_sync` on a fiber, where limiters may suspend.  Always checkpoints."""
-    return await _at_turn(store, caller, _operate, fn, args)
+    return await at_turn(store, caller, _operate, fn, args)
 
 
 def _operate(
@@ -179,6 +180,7 @@ def _operate(
 
 def _shape(store: Store[Any], error: BaseException) -> BaseException:
     """The exception that leaves guest code in place of `error`; often `error` itself."""
+    store.failed = True
     trace = error.__traceback__
     if not isinstance(error, WasmError):
         trap = store.engine.executor.classify(error, trace) or _exhausted(store, error, trace)

@@ -251,7 +251,7 @@ def instantiate_sync(
     store: Store[Any], given: StoreLike, module: Module, imports: Sequence[Extern]
 ) -> Instance:
     """The steps after the type check, on the caller's stack."""
-    return operate_sync(store, caller_of(given), _instantiate, (store, module, imports, False))
+    return operate_sync(store, caller_of(given), instantiate, (store, module, imports, False))
 
 
 async def instantiate_async(
@@ -259,12 +259,13 @@ async def instantiate_async(
 ) -> Instance:
     """The steps after the type check, on a fiber."""
     args = (store, module, imports, True)
-    return await operate_async(store, caller_of(given), _instantiate, args)
+    return await operate_async(store, caller_of(given), instantiate, args)
 
 
-def _instantiate(
+def instantiate(
     store: Store[Any], module: Module, imports: Sequence[Extern], may_suspend: bool
 ) -> Instance:
+    """The steps after the type check, within an operation on the store that is in progress."""
     instance = _allocate(store, module, imports, may_suspend)
     startup = Startup(instance)
     if startup.needed:

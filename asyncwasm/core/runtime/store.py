@@ -84,6 +84,10 @@ class Store(Generic[T]):
         self.engine: Final = engine
         self.data = data
         self.limits: Final = StoreResources()
+        # What other layers keep with the store, each under a key of its own.
+        self.attached: Final[dict[object, Any]] = {}
+        # Whether guest code has ever ended with an error here.
+        self.failed = False
         self.words: Final = array("Q", bytes(8 * COUNT))
         # What generated code looks at: nonzero means "call `poll`".
         self.interrupt: Final = engine.executor.new_flag(self.words)
@@ -303,6 +307,7 @@ class Store(Generic[T]):
         self._closed = True
         self.bar(Bar.CLOSED)
         self.data = None  # type: ignore[assignment]
+        self.attached.clear()
         self._hook = self._epoch_callback = self._pending = None
 
     # Waiting -------------------------------------------------------------------------------
