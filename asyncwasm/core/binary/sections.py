@@ -32,7 +32,7 @@ def read_imports(cursor: Cursor, info: ModuleInfo) -> None:
         start = cursor.pos
         module = cursor.name()
         name = cursor.name()
-        info.imports.append(Import(module, name, _read_extern(cursor, info), start))
+        info.imports.append(Import(module, name, read_extern_type(cursor, info), start))
     info.imported_funcs = len(info.funcs)
     info.imported_tables = len(info.tables)
     info.imported_memories = len(info.memories)
@@ -40,7 +40,8 @@ def read_imports(cursor: Cursor, info: ModuleInfo) -> None:
     info.imported_tags = len(info.tags)
 
 
-def _read_extern(cursor: Cursor, info: ModuleInfo) -> ExternType:
+def read_extern_type(cursor: Cursor, info: ModuleInfo) -> ExternType:
+    """The type of an import, which is added to its index space."""
     start = cursor.pos
     match cursor.byte():
         case ExternKind.FUNC:

@@ -73,14 +73,19 @@ class _Member:
 def read_type_section(cursor: Cursor, types: list[DefType]) -> None:
     """Append the defined types to `types`, which is also what the cursor looks types up in."""
     for _ in range(cursor.count(MAX_TYPES, "types")):
-        start = cursor.pos
-        size = 1
-        if cursor.data[start : start + 1] == bytes((_REC,)):
-            require(cursor.features, Feature.GC, start)
-            cursor.pos += 1
-            size = cursor.count(MAX_TYPES, "types")
-        check_limit(len(types) + size, MAX_TYPES, "types")
-        _read_group(cursor, types, size)
+        read_rec_type(cursor, types)
+
+
+def read_rec_type(cursor: Cursor, types: list[DefType]) -> None:
+    """Append the members of one recursion group to `types`, which its indices refer to."""
+    start = cursor.pos
+    size = 1
+    if cursor.data[start : start + 1] == bytes((_REC,)):
+        require(cursor.features, Feature.GC, start)
+        cursor.pos += 1
+        size = cursor.count(MAX_TYPES, "types")
+    check_limit(len(types) + size, MAX_TYPES, "types")
+    _read_group(cursor, types, size)
 
 
 def _read_group(cursor: Cursor, types: list[DefType], size: int) -> None:

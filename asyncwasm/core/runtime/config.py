@@ -15,6 +15,10 @@ _NEEDS: Final = {
     Feature.GC: (Feature.REFERENCE_TYPES, Feature.FUNCTION_REFERENCES),
     Feature.EXCEPTIONS: (Feature.REFERENCE_TYPES,),
     Feature.REFERENCE_TYPES: (Feature.BULK_MEMORY,),
+    Feature.COMPONENT_MODEL_MORE_ASYNC_BUILTINS: (Feature.COMPONENT_MODEL_ASYNC,),
+    Feature.COMPONENT_MODEL_ASYNC_STACKFUL: (Feature.COMPONENT_MODEL_ASYNC,),
+    Feature.COMPONENT_MODEL_THREADING: (Feature.COMPONENT_MODEL_ASYNC,),
+    Feature.COMPONENT_MODEL_MEMORY64: (Feature.MEMORY64,),
 }
 
 
@@ -71,6 +75,16 @@ class Config:
     wasm_sign_extension: bool = True
     wasm_saturating_float_to_int: bool = True
     wasm_mutable_global: bool = True
+    wasm_component_model: bool = True
+    wasm_component_model_async: bool = True
+    wasm_component_model_more_async_builtins: bool = False
+    wasm_component_model_async_stackful: bool = False
+    wasm_component_model_threading: bool = False
+    wasm_component_model_error_context: bool = False
+    wasm_component_model_map: bool = False
+    wasm_component_model_memory64: bool = False
+    wasm_component_model_fixed_length_lists: bool = False
+    wasm_component_model_implements: bool = False
 
     def __post_init__(self) -> None:
         if self.strategy not in ("auto", "interpreter", "native"):
