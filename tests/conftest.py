@@ -15,6 +15,7 @@ import pytest
 import trio
 from hypothesis import settings
 
+from asyncwasm import Config
 from asyncwasm.fiber import live_fibers
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -58,6 +59,22 @@ def no_leaks(request: pytest.FixtureRequest, unraisables: list[str]) -> Iterator
         leaks.append(f"{live_fibers() - before} fibers are still live")
     if leaks:
         pytest.fail("\n".join(leaks), pytrace=False)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--strategy",
+        choices=["auto", "native", "interpreter"],
+        help="what `Config.strategy` is where a test does not say",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    strategy = config.getoption("strategy")
+    if strategy is not None:
+        # Here, and not by an option of the package: how a program runs is nothing that an
+        # environment variable should decide.
+        Config.__init__.__kwdefaults__["strategy"] = strategy
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
