@@ -7,6 +7,7 @@ time-out when nothing has run for a while, so an idle program uses no CPU.
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 import threading
@@ -25,9 +26,13 @@ class Ticker:
     def __init__(self) -> None:
         self._due: dict[int, tuple[list[int], float]] = {}
         self._awake = False
-        self._wake = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._started = False
+        # Nothing but plain locks and threads, for a signal handler may raise anywhere in here: in
+        # `threading.Event` that can leave a lock taken for good.
         self._lock = threading.Lock()
+        # Taken by the thread when it goes to sleep, released by whoever wakes it.
+        self._gate = threading.Lock()
+        self._gate.acquire()
 
     def watch(self, key: int, flag: list[int], interval: float) -> None:
         """Set `flag[0]` to 1 every `interval` seconds, until `unwatch(key)`."""
@@ -44,11 +49,11 @@ class Ticker:
             if self._awake:
                 return
             # In this order, because a signal handler may raise in here.
-            if self._thread is None:
-                thread = threading.Thread(target=self._run, name="asyncwasm-ticker", daemon=True)
-                thread.start()
-                self._thread = thread
-            self._wake.set()
+            if not self._started:
+                _thread.start_new_thread(self._run, ())
+                self._started = True
+            elif self._gate.locked():
+                self._gate.release()
             self._awake = True
 
     def _run(self) -> None:
@@ -73,8 +78,7 @@ class Ticker:
                 if self._due:
                     continue
                 self._awake = False
-                self._wake.clear()
-            self._wake.wait()
+            self._gate.acquire()
             idle = 0
 
 
