@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import platform
 import threading
 from collections.abc import Callable, Sequence
@@ -83,22 +84,27 @@ def compile_unit(text: str, *, speed: int) -> Unit:
 def _aside(work: Callable[[], R]) -> R:
     done: list[R] = []
     failed: list[BaseException] = []
+    busy = threading.Lock()
+    busy.acquire()
 
     def run() -> None:
         try:
             done.append(work())
         except BaseException as error:
             failed.append(error)
+        finally:
+            busy.release()
 
-    thread = threading.Thread(target=run, name="asyncwasm-compile", daemon=True)
     with _LOCK:
         # The size is the process's setting for threads started from now on.
         before = threading.stack_size(_STACK)
         try:
-            thread.start()
+            # `threading.Thread` waits for its start in Python: what a signal handler raises in
+            # there can come out as a RuntimeError.
+            _thread.start_new_thread(run, ())
         finally:
             threading.stack_size(before)
-    thread.join()
+    busy.acquire()
     if failed:
         raise failed[0]
     return done[0]
