@@ -79,8 +79,8 @@ class TypeTable:
         "unchecked",
     )
 
-    def __init__(self) -> None:
-        self.space: Final = Space("type")
+    def __init__(self, space: Space | None = None) -> None:
+        self.space: Final = space or Space("type")
         self.groups: list[bytes] = []
         # By type index: the signature of a function type, the field names of a struct type.
         self.signatures: list[Signature | None] = []

@@ -161,15 +161,15 @@ class Fields:
             return False
         names = self._import_names()
         cursor.close()
-        self._add_import(names, kind)
+        self.imports.append(names + self.extern_type(kind))
         return True
 
     def _import_names(self) -> bytes:
         module = write_name(self.cursor.name())
         return module + write_name(self.cursor.name())
 
-    def _add_import(self, names: bytes, kind: str) -> None:
-        """The type in an import, which makes it complete."""
+    def extern_type(self, kind: str) -> bytes:
+        """The kind and the type of an import, as they come after its names."""
         types = {
             "func": self._func_type,
             "table": self._table_type,
@@ -177,7 +177,7 @@ class Fields:
             "global": self._global_type,
             "tag": self._tag_type,
         }
-        self.imports.append(names + bytes((_KINDS[kind],)) + types[kind]())
+        return bytes((_KINDS[kind],)) + types[kind]()
 
     def _add_export(self, name: str, kind: str, index: int) -> None:
         self.exports.append(write_name(name) + bytes((_KINDS[kind],)) + write_unsigned(index))
@@ -188,7 +188,7 @@ class Fields:
         kind = cursor.tokens[cursor.pos + 1]
         cursor.pos += 2
         cursor.identifier()
-        self._add_import(names, kind)
+        self.imports.append(names + self.extern_type(kind))
         cursor.close()
 
     def _export(self, index: int) -> None:
