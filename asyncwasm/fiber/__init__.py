@@ -12,6 +12,7 @@ from ._bridge import current_task as current_task
 from ._bridge import new_event as new_event
 from ._call import await_ as await_
 from ._call import in_fiber as in_fiber
+from ._call import is_awaitable as is_awaitable
 from ._call import maybe_await as maybe_await
 from ._call import on_fiber as on_fiber
 from ._fiber import Fiber as Fiber
@@ -27,6 +28,7 @@ __all__ = [
     "current",
     "current_task",
     "in_fiber",
+    "is_awaitable",
     "live_fibers",
     "maybe_await",
     "new_event",

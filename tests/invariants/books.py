@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from asyncwasm import Store
-from asyncwasm.core.runtime.calls import _BUDGET
+from asyncwasm.core.runtime.budget import BUDGET
 from asyncwasm.core.runtime.ticker import TICKER
 from asyncwasm.fiber import live_fibers
 
@@ -30,7 +30,7 @@ def open_books(*stores: Store[Any]) -> list[str]:
             )
             if value
         ]
-    left += [f"stack budget of {user}" for user in _BUDGET.users]
+    left += [f"stack budget of {user}" for user in BUDGET.users]
     if sys.getrecursionlimit() != LIMIT:
         left.append(f"recursion limit {sys.getrecursionlimit()}")
     if live_fibers():

@@ -10,12 +10,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from asyncwasm.errors import Frame, ThrownException, Trap, TrapCode, WasmError, format_backtrace
 from asyncwasm.fiber import on_fiber
 
+from .budget import BUDGET
 from .hooks import CallHook
+from .words import BARS, DEPTH
 
 if TYPE_CHECKING:
     from .caller import Caller
@@ -24,44 +26,6 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 _NOTE: Final = "error while executing at wasm backtrace:"
-
-
-class _StackBudget:
-    """Python's recursion limit, raised while any guest code is on some stack.
-
-    The portable engine's frames are Python frames, so the default limit of a thousand would
-    be the guest's.  The limit is the process's, hence the count of who needs it.
-    """
-
-    def __init__(self) -> None:
-        # By an id and a depth, so that doing either twice is harmless: a signal handler may raise
-        # in the middle of it.
-        self.users: set[tuple[int, int]] = set()
-        self.before = 0
-        self.raised = 0
-
-    def acquire(self, user: tuple[int, int], frames: int) -> None:
-        limit = sys.getrecursionlimit()
-        # Still raised without users: see `release`.
-        if not self.users and limit != self.raised:
-            self.before = limit
-        self.users.add(user)
-        wanted = self.before + frames
-        if wanted > limit:
-            self.raised = wanted
-            sys.setrecursionlimit(wanted)
-
-    def release(self, user: tuple[int, int]) -> None:
-        self.users.discard(user)
-        # Left alone if somebody else set the limit meanwhile.
-        if not self.users and sys.getrecursionlimit() == self.raised != self.before:
-            try:
-                sys.setrecursionlimit(self.before)
-            except RecursionError:
-                return  # we are deeper than that now: the next release tries again
-
-
-_BUDGET: Final = _StackBudget()
 
 
 def enter(store: Store[Any], fn: Callable[..., R], args: tuple[Any, ...], may_suspend: bool) -> R:
@@ -76,7 +40,7 @@ def enter(store: Store[Any], fn: Callable[..., R], args: tuple[Any, ...], may_su
     try:
         try:
             store.begin(may_suspend)
-            _BUDGET.acquire(user, store.engine.config.max_wasm_frames)
+            BUDGET.acquire(user, store.engine.config.max_wasm_frames)
             if store._hook is not None:
                 return _enter_hooked(store, fn, args)
             return fn(*args)
@@ -89,11 +53,11 @@ def enter(store: Store[Any], fn: Callable[..., R], args: tuple[Any, ...], may_su
             finally:
                 del shaped  # its traceback refers to this frame
         finally:
-            _BUDGET.release(user)
+            BUDGET.release(user)
             store.end(depth, outer)
     except BaseException:
         # Again, for what a signal handler may have cut short.
-        _BUDGET.release(user)
+        BUDGET.release(user)
         store.end(depth, outer)
         raise
 
@@ -107,6 +71,22 @@ def _enter_hooked(store: Store[Any], fn: Callable[..., R], args: tuple[Any, ...]
         raise
     store.fire(CallHook.RETURNING_FROM_WASM)
     return result
+
+
+def raise_direct(store: Store[Any], error: BaseException) -> NoReturn:
+    """End a call that native code has entered by itself, with what came out of it."""
+    try:
+        shaped = _shape(store, error)
+        try:
+            if shaped is error:
+                raise error
+            raise shaped from None
+        finally:
+            del shaped, error
+    finally:
+        # A call in progress is not this one, which has ended.
+        if store.words[BARS] and not store.words[DEPTH]:
+            store.end_direct()
 
 
 def run_sync(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 
 from asyncwasm.core.types import DefType, FuncType, RefType, ValType
 from asyncwasm.errors import LinkError, WrongStoreError
 
 from . import host
 from .caller import caller_of
-from .calls import run_async, run_sync
+from .calls import raise_direct, run_async, run_sync
 from .handles import StoreLike, check_owner
 from .values import from_raw_converter, to_raw_converter
 
@@ -26,6 +26,16 @@ _CLASSIC_SYNC = "cannot use `call_async` without enabling async support in the c
 Converters: TypeAlias = tuple[Callable[..., tuple[Any, ...]], Callable[..., Any]]
 
 
+class _Refused:
+    """What a direct way in gives, having done nothing, when the call needs the long way."""
+
+    def __repr__(self) -> str:
+        return "REFUSED"
+
+
+REFUSED: Final = _Refused()
+
+
 @final
 class Func:
     """A function: the guest's, or a host function, in one store.
@@ -37,6 +47,8 @@ class Func:
     __slots__ = (
         "__weakref__",
         "_convert",
+        "direct",
+        "direct_async",
         "fast",
         "fn",
         "index",
@@ -51,6 +63,10 @@ class Func:
     type: DefType
     fn: Callable[..., Any]
     raw: Callable[..., Any]
+    # Take a store and public arguments, and enter by themselves or give `REFUSED`; the async one
+    # has to be called on a fiber.
+    direct: Callable[..., Any] | None
+    direct_async: Callable[..., Any] | None
     fast: bytes  # for native code only, and unset where it has no faster way than `fn`
     instance: Instance | None
     index: int | None
@@ -72,6 +88,7 @@ class Func:
         self.store = store
         self.type = type
         self.fn = self.raw = fn
+        self.direct = self.direct_async = None
         self.instance = instance
         self.index = index
         self.name = name
@@ -131,6 +148,14 @@ class Func:
         `OverflowError` for arguments that do not fit, `StoreBusyError`, and what the guest
         ends with: `Trap`, `ThrownException`, or a host function's exception.
         """
+        direct = self.direct
+        if direct is not None:
+            try:
+                result = direct(store, *args)
+            except BaseException as error:
+                raise_direct(self.store, error)
+            if result is not REFUSED:
+                return result
         check_owner(self.store, store)
         owner = self.store
         owner.check_sync(_CLASSIC_ASYNC)
@@ -245,7 +270,16 @@ class TypedFunc:
 
     def call(self, store: StoreLike, *args: Any) -> Any:
         """See `Func.call`."""
-        return self._func.call(store, *args)
+        func = self._func
+        direct = func.direct
+        if direct is not None:
+            try:
+                result = direct(store, *args)
+            except BaseException as error:
+                raise_direct(func.store, error)
+            if result is not REFUSED:
+                return result
+        return func.call(store, *args)
 
     async def call_async(self, store: StoreLike, *args: Any) -> Any:
         """See `Func.call_async`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 import typing
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -28,6 +28,7 @@ from asyncwasm.core.types import (
     ValType,
 )
 from asyncwasm.errors import ThrownException, UsageError
+from asyncwasm.fiber import is_awaitable
 
 from .caller import Caller
 from .hooks import CallHook
@@ -73,19 +74,20 @@ class HostFunction:
 
         def run(raw: tuple[Any, ...], caller: Caller[Any] | None) -> Any:
             args = [convert(store, value) for convert, value in zip(lift, raw, strict=True)]
-            result = fn(caller, *args) if takes_caller else fn(*args)
-            if result is not None and isinstance(result, Awaitable):
+            return finish([fn(caller, *args) if takes_caller else fn(*args)], caller)
+
+        def finish(held: list[Any], caller: Caller[Any] | None = None) -> Any:
+            # In a list, for the awaitable to be given away: see `Store.wait`.
+            if is_awaitable(held[0]):
                 if not may_await:
-                    if inspect.iscoroutine(result):
-                        result.close()
+                    if inspect.iscoroutine(held[0]):
+                        held[0].close()
                     raise UsageError(
                         f"host function `{name}` returned an awaitable: define it with "
                         "`wrap_async` or `new_async`"
                     )
-                held = [result]
-                del result  # see `Store.wait`
-                result = store.wait(held.pop(), caller)
-            return lower(result)
+                return lower(store.wait(held.pop(), caller))
+            return lower(held[0])
 
         def call(*raw: Any) -> Any:
             if store._hook is not None:
@@ -98,7 +100,10 @@ class HostFunction:
             finally:
                 caller.expire()
 
-        call.takes_caller = takes_caller  # type: ignore[attr-defined]  # for native code
+        # For native code, which calls `fn` by itself and has `finish` look at what it gave.
+        call.takes_caller = takes_caller  # type: ignore[attr-defined]
+        call.function = fn  # type: ignore[attr-defined]
+        call.finish = finish  # type: ignore[attr-defined]
 
         def hooked(raw: tuple[Any, ...]) -> Any:
             store.fire(CallHook.CALLING_HOST)

@@ -21,6 +21,7 @@ from asyncwasm.errors import (
 )
 from asyncwasm.fiber import await_, checkpoint, current_task, new_event
 
+from .budget import BUDGET
 from .handles import close_unawaited
 from .hooks import CallHook, Hook, UpdateDeadline
 from .limits import StoreResources
@@ -47,6 +48,8 @@ MAX_NESTED_CALLS: Final = 200
 PREEMPTION_TURNS: Final = 3
 # Native code counts in 64 bits, and the count may go below zero.
 _MAX_ACTIVE_FUEL: Final = 1 << 62
+# In place of a call's depth, who needs the budget that `lend_stack` takes.
+_LENT: Final = -1
 _BUSY: Final = "store is busy with a call of another task"
 _FUEL_OFF: Final = "fuel is not configured in this store"
 _EPOCHS_OFF: Final = "epoch interruption is not configured in this store"
@@ -106,6 +109,7 @@ class Store(Generic[T]):
         # Who waits: while the innermost call is suspended in a host function, that function's task
         # and caller.
         self._waiting: _Wait | None = None
+        self._lent = False
         self._queueing: Final = concurrent_calls == "queue"
         self._queue: Final[deque[Any]] = deque()
         self._turn: Any = None
@@ -270,8 +274,9 @@ class Store(Generic[T]):
                 self.engine.call_started(self)
             if config.epoch_interruption:
                 self._flag_epoch()
-            if may_suspend and config.preemption_interval is not None:
-                TICKER.watch(id(self), self.interrupt, config.preemption_interval)
+            interval = config.preemption_interval
+            if may_suspend and interval is not None and words[BARS] & Bar.PORTABLE:
+                TICKER.watch(id(self), self.interrupt, interval)
 
     def end(self, depth: int, may_suspend: bool) -> None:
         """End a call; the arguments are the state before it.  Doing so again changes nothing."""
@@ -283,10 +288,33 @@ class Store(Generic[T]):
         if words[DEPTH] == 0:
             words[MAY_SUSPEND] = False
             self._waiting = None
+            if self._lent:
+                BUDGET.release((id(self), _LENT))
+                self._lent = False
             self.engine.call_ended(self)
             TICKER.unwatch(id(self))
             if self._queue:
                 self._next_turn()
+
+    def lend_stack(self) -> None:
+        """Guest code will run on Python's stack from now on; for engines' use."""
+        if self.words[BARS] & Bar.PORTABLE:
+            return
+        self.bar(Bar.PORTABLE)
+        if self.words[DEPTH]:
+            # The outermost call did not do this when it began.
+            config = self.engine.config
+            self._lent = True
+            BUDGET.acquire((id(self), _LENT), config.max_wasm_frames)
+            if self.words[MAY_SUSPEND] and config.preemption_interval is not None:
+                TICKER.watch(id(self), self.interrupt, config.preemption_interval)
+
+    def end_direct(self) -> None:
+        """What is left to do after a call that native code has entered and left by itself.
+
+        Doing so again changes nothing.
+        """
+        self.end(0, False)
 
     def release_thread(self) -> None:
         """Let another thread use the store from now on.

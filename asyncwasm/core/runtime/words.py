@@ -17,8 +17,12 @@ MAY_SUSPEND: Final = 4
 BARS: Final = 5
 # The identity of the thread that the store belongs to, or 0.
 THREAD: Final = 6
+# The ticker's count when the event loop last had a turn.
+SLICE: Final = 7
+# A Python callable, for native code that has entered the store by itself to end a call with.
+LEAVE: Final = 8
 
-COUNT: Final = 7
+COUNT: Final = 9
 
 
 class Bar(enum.IntFlag):

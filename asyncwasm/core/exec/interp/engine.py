@@ -9,6 +9,7 @@ from types import CodeType, FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncwasm.core.exec.protocol import Statistics
+from asyncwasm.core.runtime.words import BARS, Bar
 from asyncwasm.errors import ResourceLimitError, Trap, TrapCode, WasmError
 
 from . import locate, registry
@@ -100,6 +101,7 @@ class Interpreter:
 
     def new_flag(self, words: array[int]) -> Any:
         """See `Executor.new_flag`."""
+        words[BARS] = Bar.PORTABLE
         return [0]
 
     def new_fuel(self) -> Any:

@@ -34,6 +34,16 @@ class Word(enum.IntEnum):
     """A list: for each table its Python list of elements."""
     FUEL = 8
     """Points to the store's active fuel, a signed number."""
+    IMPORTS = 9
+    """A list: for each imported function its slot, or null if only Python can call it."""
+
+
+# The words of a slot: the address of the word that holds the address of the function's code, or
+# 0 while there is none; the context to call it with; its exact type, a `DefType`.  More follow
+# for `gates`.
+SLOT_CELL: Final = 0
+SLOT_CONTEXT: Final = 1
+SLOT_TYPE: Final = 2
 
 
 class Helper(enum.IntEnum):
@@ -72,10 +82,15 @@ BYTES_DATA: Final = 32
 C_FUNCTIONS: Final = {
     "PyLong_FromUnsignedLongLong": "ptr (i64)",
     "PyLong_AsUnsignedLongLongMask": "i64 (ptr)",
+    "PyLong_FromLongLong": "ptr (i64)",
+    "PyLong_AsLongLongAndOverflow": "i64 (ptr, ptr)",
     "PyLong_AsVoidPtr": "ptr (ptr)",
     "PyFloat_FromDouble": "ptr (double)",
     "PyFloat_AsDouble": "double (ptr)",
     "PyBytes_FromStringAndSize": "ptr (ptr, i64)",
+    "PyList_New": "ptr (i64)",
+    "PyList_SetItem": "i32 (ptr, i64, ptr)",
+    "PyThread_get_thread_ident": "i64 ()",
     "PyTuple_New": "ptr (i64)",
     "PyTuple_SetItem": "i32 (ptr, i64, ptr)",
     "PyTuple_GetItem": "ptr (ptr, i64)",

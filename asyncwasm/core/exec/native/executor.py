@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import weakref
 from array import array
 from collections.abc import Callable
@@ -11,12 +10,13 @@ from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncwasm.core.exec.protocol import Statistics
-from asyncwasm.core.runtime.words import LOWEST
+from asyncwasm.core.runtime.words import LEAVE, LOWEST
 
 from . import ticker
 from .body import has_loops
+from .gates import Gates, make_slot
 from .stack import lowest_address
-from .state import InstanceState, fast_path
+from .state import InstanceState
 from .units import ModuleCode
 
 if TYPE_CHECKING:
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
 
 _STATE: Final = "__native__"
 _CODE: Final = "native"
-
-_new_function = ctypes.pythonapi.PyCFunction_NewEx
-_new_function.restype = ctypes.py_object
-_new_function.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.py_object)
 
 
 class NativeExecutor:
@@ -53,11 +49,12 @@ class NativeExecutor:
             weakref.WeakValueDictionary()
         )
         self._numbers: Final = count()
+        self._gates: Final = Gates()
         self.statistics: Final = Statistics()
 
     def new_flag(self, words: array[int]) -> Any:
         """See `Executor.new_flag`."""
-        return ticker.Flag(words)
+        return ticker.Flag(words, self._config.preemption_interval)
 
     def new_fuel(self) -> Any:
         """See `Executor.new_fuel`."""
@@ -139,15 +136,29 @@ class NativeExecutor:
         if not code.entries[index]:
             code.compile(instance._module, self._config, index, self.statistics)
         if index in code.reasons:
+            func.store.lend_stack()
             self._portable.install(func, *self._portable.make(func))
             return
-        state = self._state_of(instance)
-        # The function keeps alive what it works on: the instance, and the module's code.
-        function = _new_function(
-            ctypes.addressof(code.methods[index]), state.address, (code, instance)
-        )
-        self._portable.install(func, function, function)
-        fast_path(func, code.cell(index), state.address)
+        slot = self._slot_of(func)
+        assert slot is not None
+        # The gates keep alive what the function works on: the instance, and the module's code.
+        raw = self._gates.inward(func.type.func).install(func, slot, (code, instance))
+        self._portable.install(func, raw, raw)
+
+    def _slot_of(self, func: Func) -> bytes | None:
+        """The slot of a function, or None if only Python can call it."""
+        slot: bytes | None = getattr(func, "fast", None)
+        if slot is None:
+            instance, index = func.instance, func.index
+            if instance is None or index is None:
+                slot = self._gates.slot_of_host(func)
+            else:
+                cell = self._code_of(instance._module).cell(index)
+                context = self._state_of(instance).address
+                slot = make_slot(func, cell, context, self._config.max_wasm_stack)
+            if slot is not None:
+                func.fast = slot
+        return slot
 
     def _code_of(self, module: Module) -> ModuleCode:
         found: ModuleCode | None = module.translations.get(_CODE)
@@ -159,10 +170,15 @@ class NativeExecutor:
     def _state_of(self, instance: Instance) -> InstanceState:
         found: InstanceState | None = instance.namespace.get(_STATE)
         if found is None:
-            found = InstanceState(instance, next(self._numbers))
+            found = InstanceState(instance, next(self._numbers), self._slot_of)
             # A table's element may be overwritten while its code runs: as in Wasmtime, an
             # instance is the store's for good.
-            instance.store.interrupt.kept.append(instance)
+            store = instance.store
+            store.interrupt.kept.append(instance)
+            if not store.words[LEAVE]:
+                leave = store.end_direct
+                store.interrupt.kept.append(leave)
+                store.words[LEAVE] = id(leave)
             self._instances[found.filename.value.decode()] = instance
             instance.namespace[_STATE] = found
         return found

@@ -1,8 +1,8 @@
 """Where native code and Python meet, as LLVM IR.
 
-Python calls `e<n>`, a `METH_FASTCALL` function, and native code calls Python through
-`PyObject_Vectorcall`; nothing goes through ctypes callbacks, which swallow exceptions.  Values
-cross in the raw form of the engines: unsigned integers, floats, 16 bytes.
+Native code calls Python through `PyObject_Vectorcall`; nothing goes through ctypes callbacks, which
+swallow exceptions.  Values cross in the raw form of the engines: unsigned integers, floats, 16
+bytes.  How Python calls native code, and plain host functions are called, is in `gates`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 
 from asyncwasm.core.types import DefType, FuncType
 
-from .abi import BYTES_DATA, C_FUNCTIONS, Helper, Word
+from .abi import BYTES_DATA, C_FUNCTIONS, SLOT_CONTEXT, SLOT_TYPE, Helper, Word
 from .body import CTX, ir_type, result_type
 from .emit import HELPER_OPERANDS, ZEROS, Emitter, helper_call
 from .support import fast_offset
@@ -24,13 +24,18 @@ def _address(name: str) -> int:
     return found
 
 
-_NONE: Final = id(None)
+def object_address(item: object) -> str:
+    """A Python object that is never freed, as an IR constant."""
+    return f"inttoptr (i64 {id(item)} to ptr)"
+
+
+NONE: Final = object_address(None)
 
 
 def c_call(name: str, *args: str) -> str:
     """A call of a C function, as the text of an IR instruction."""
     ty = C_FUNCTIONS[name]
-    params = ty[ty.index("(") + 1 : -1].split(", ")
+    params = [p for p in ty[ty.index("(") + 1 : -1].split(", ") if p]
     listed = ", ".join(f"{p} {a}" for p, a in zip(params, args, strict=True))
     return f"call {ty} inttoptr (i64 {_address(name)} to ptr)({listed})"
 
@@ -51,7 +56,7 @@ def prelude() -> str:
 @.fn = private constant [3 x i8] c"fn\\00"
 """
     ]
-    out.append(_to_single())
+    out.append(conversions())
     out.append(_call_helper())
     out.append(
         f"""
@@ -111,7 +116,7 @@ called:
 bad:
   ret {{ i32, i64 }} {{ i32 1, i64 0 }}
 good:
-  %none = icmp eq ptr %r, inttoptr (i64 {_NONE} to ptr)
+  %none = icmp eq ptr %r, {NONE}
   br i1 %none, label %nothing, label %number
 nothing:
   {c_call("Py_DecRef", "%r")}
@@ -124,7 +129,7 @@ number:
 }}"""
 
 
-def _to_single() -> str:
+def conversions() -> str:
     """Conversions between singles and their raw form that keep signalling NaNs as they are."""
     return """
 define internal float @to_single(double %d) {
@@ -204,6 +209,59 @@ def unbox(out: Emitter, ty: str, value: str) -> str:
             return out.op(f"load {ty}, ptr {at}, align 8")
 
 
+def public_box(out: Emitter, ty: str, value: str) -> str:
+    """A new Python object for a native value, as hosts see it: integers are signed."""
+    match ty:
+        case "i32":
+            return out.op(c_call("PyLong_FromLongLong", out.op(f"sext i32 {value} to i64")))
+        case "i64":
+            return out.op(c_call("PyLong_FromLongLong", value))
+        case _:
+            return box(out, ty, value)
+
+
+def public_unbox(out: Emitter, ty: str, value: str, refuse: str) -> str:
+    """The native value of a Python object that a host gave.  Takes no reference.
+
+    Goes to the block `refuse` for an object that is not of the very type, or out of range, or
+    takes more than that to convert.
+    """
+    kinds: dict[str, type] = {"i32": int, "i64": int, "float": float, "double": float}
+    kind = out.op(f"load ptr, ptr {out.op(f'getelementptr i8, ptr {value}, i64 8')}")
+    expected = object_address(kinds.get(ty, bytes))
+    go_on_if(out, out.op(f"icmp eq ptr {kind}, {expected}"), refuse)
+    match ty:
+        case "i32" | "i64":
+            over = out.alloca("i32")
+            wide = out.op(c_call("PyLong_AsLongLongAndOverflow", value, over))
+            fits = out.op(f"icmp eq i32 {out.op(f'load i32, ptr {over}')}, 0")
+            if ty == "i64":
+                go_on_if(out, fits, refuse)
+                return wide
+            # Signed or unsigned.
+            from_lowest = out.op(f"add i64 {wide}, {1 << 31}")
+            near = out.op(f"icmp ult i64 {from_lowest}, {(1 << 31) + (1 << 32)}")
+            go_on_if(out, out.op(f"and i1 {fits}, {near}"), refuse)
+            return out.op(f"trunc i64 {wide} to i32")
+        case "double":
+            return out.op(c_call("PyFloat_AsDouble", value))
+        case "float":
+            wide = out.op(c_call("PyFloat_AsDouble", value))
+            go_on_if(out, out.op(f"fcmp ord double {wide}, {wide}"), refuse)
+            return out.op(f"fptrunc double {wide} to float")
+        case _:
+            size = out.op(f"load i64, ptr {out.op(f'getelementptr i8, ptr {value}, i64 16')}")
+            go_on_if(out, out.op(f"icmp eq i64 {size}, 16"), refuse)
+            return unbox(out, ty, value)
+
+
+def go_on_if(out: Emitter, condition: str, otherwise: str) -> None:
+    """Go on if the i1 holds, as it nearly always does, else to a block."""
+    on = out.fresh("on")
+    out.branch(out.op(f"xor i1 {condition}, true"), otherwise, on, unlikely=True)
+    out.label(on)
+
+
 def failure(ty: FuncType) -> str:
     """What a native function returns with an exception set."""
     results = "".join(f", {ir_type(t)} {ZEROS[ir_type(t)]}" for t in ty.results)
@@ -215,58 +273,34 @@ def signature(ty: FuncType) -> str:
     return ", ".join(["ptr %ctx", *(f"{ir_type(t)} %p{n}" for n, t in enumerate(ty.params))])
 
 
-def entry(index: int, ty: FuncType, max_stack: int) -> str:
-    """`e<index>`: how Python calls a native function.
+def new_none() -> str:
+    return c_call("Py_NewRef", f"{NONE}")
 
-    `self` is the context's address as an integer.  Every entry may use `max_stack` bytes from
-    where it stands, as far as the thread's stack goes; the limit before is put back.
-    """
+
+def call_import(index: int, ty: FuncType) -> str:
+    """`f<index>` for an imported function: through its slot, or `python<index>`."""
     out = Emitter()
-    out.do(f"%ctx = {c_call('PyLong_AsVoidPtr', '%self')}")
-    cell = out.op(f"load ptr, ptr %ctx, {CTX}")
-    old = out.op(f"load i64, ptr {cell}")
-    at = out.op(f"getelementptr i64, ptr {cell}, i64 1")
-    low = out.op(f"load i64, ptr {at}")
-    here = out.op(f"ptrtoint ptr {out.op('call ptr @llvm.frameaddress.p0(i32 0)')} to i64")
-    # A limit beyond all addresses is none.
-    wanted = out.op(f"call i64 @llvm.usub.sat.i64(i64 {here}, i64 {min(max_stack, 1 << 62)})")
-    limit = out.op(f"call i64 @llvm.umax.i64(i64 {wanted}, i64 {low})")
-    out.do(f"store i64 {limit}, ptr {cell}")
-    args = ["ptr %ctx"]
-    for number, param in enumerate(ty.params):
-        item = out.op(f"getelementptr ptr, ptr %args, i64 {number}")
-        name = ir_type(param)
-        args.append(f"{name} {unbox(out, name, out.op(f'load ptr, ptr {item}'))}")
+    at = out.op(f"getelementptr ptr, ptr %ctx, i64 {int(Word.IMPORTS)}")
+    listed = out.op(f"load ptr, ptr {at}, !invariant.load !4, {CTX}")
+    item = out.op(f"getelementptr ptr, ptr {listed}, i64 {index}")
+    slot = out.op(f"load ptr, ptr {item}, !invariant.load !4, {CTX}")
+    out.branch(out.op(f"icmp eq ptr {slot}, null"), "python", "known", unlikely=True)
+    out.label("known")
+    cell = out.op(f"load ptr, ptr {slot}, !invariant.load !4, {CTX}")
+    code = out.op(f"load atomic i64, ptr {cell} monotonic, align 8")
+    out.branch(out.op(f"icmp eq i64 {code}, 0"), "python", "go", unlikely=True)
+    out.label("go")
+    context_at = out.op(f"getelementptr ptr, ptr {slot}, i64 {SLOT_CONTEXT}")
+    context = out.op(f"load ptr, ptr {context_at}, !invariant.load !4, {CTX}")
+    _forward(out, out.op(f"inttoptr i64 {code} to ptr"), context, ty)
+    out.label("python")
+    _forward(out, f"@python{index}", "%ctx", ty)
     returns = result_type(ty.results)
-    result = out.op(f"call {returns} @f{index}({', '.join(args)})")
-    out.do(f"store i64 {old}, ptr {cell}")
-    status = out.op(f"extractvalue {returns} {result}, 0")
-    failed = out.op(f"icmp ne i32 {status}, 0")
-    out.branch(failed, "bad", "good", unlikely=True)
-    out.label("bad")
-    out.end("ret ptr null")
-    out.label("good")
-    boxed = [
-        box(out, ir_type(t), out.op(f"extractvalue {returns} {result}, {n}"))
-        for n, t in enumerate(ty.results, 1)
-    ]
-    if len(boxed) == 1:
-        out.end(f"ret ptr {boxed[0]}")
-    elif not boxed:
-        # None is immortal or not, by version: a call that takes a reference works for both.
-        out.end(f"ret ptr {out.op(_new_none())}")
-    else:
-        out.branch(_any_null(out, boxed), "bad", "pack", unlikely=True)
-        out.label("pack")
-        pack = out.op(c_call("PyTuple_New", str(len(boxed))))
-        for number, item in enumerate(boxed):
-            out.op(c_call("PyTuple_SetItem", pack, str(number), item))
-        out.end(f"ret ptr {pack}")
-    return f"define ptr @e{index}(ptr %self, ptr %args, i64 %n) {{\n{out.text()}\n}}"
-
-
-def _new_none() -> str:
-    return c_call("Py_NewRef", f"inttoptr (i64 {_NONE} to ptr)")
+    head = f"define hidden {returns} @f{index}({signature(ty)}) {{"
+    slow = Emitter()
+    _call_by_index(slow, index, ty)
+    slow_head = f"define internal {returns} @python{index}({signature(ty)}) noinline cold {{"
+    return f"{head}\n{out.text()}\n}}\n{slow_head}\n{slow.text()}\n}}"
 
 
 def call_python(index: int, ty: FuncType) -> str:
@@ -295,7 +329,7 @@ def _call_by_index(out: Emitter, index: int, ty: FuncType) -> None:
     _call_func(out, func, ty)
 
 
-def _any_null(out: Emitter, pointers: list[str]) -> str:
+def any_null(out: Emitter, pointers: list[str]) -> str:
     """Whether one of these is null, as an i1."""
     found = "false"
     for pointer in pointers:
@@ -313,7 +347,7 @@ def _call_func(out: Emitter, func: str, ty: FuncType) -> None:
         slot = out.op(f"getelementptr ptr, ptr {array}, i64 {number}")
         out.do(f"store ptr {value}, ptr {slot}")
     # Without memory for an object there is none; `Py_DecRef` takes that.
-    missing = _any_null(out, [fn, *boxed])
+    missing = any_null(out, [fn, *boxed])
     made_in, ready, called = out.block, out.fresh("ready"), out.fresh("called")
     out.branch(missing, called, ready, unlikely=True)
     out.label(ready)
@@ -383,12 +417,11 @@ def _forward(out: Emitter, target: str, context: str, ty: FuncType) -> None:
 def indirect(ty: DefType) -> str:
     """`indirect_<type>`: call an element of a table after checking its type.
 
-    An element whose `Func.fast` is set says there the word
-    with its entry, its context and its exact type; with any other, Python decides.
+    An element whose `Func.fast` is set has its slot there; with any other, Python decides.
     """
     out = Emitter()
     func_type = ty.func
-    none = out.op(f"icmp eq ptr %func, inttoptr (i64 {_NONE} to ptr)")
+    none = out.op(f"icmp eq ptr %func, {NONE}")
     out.branch(none, "slow", "some", unlikely=True)
     out.label("some")
     at = out.op(f"getelementptr i8, ptr %func, i64 {fast_offset()}")
@@ -396,7 +429,7 @@ def indirect(ty: DefType) -> str:
     out.branch(out.op(f"icmp eq ptr {fast}, null"), "slow", "known", unlikely=True)
     out.label("known")
     data = out.op(f"getelementptr i8, ptr {fast}, i64 {BYTES_DATA}")
-    type_at = out.op(f"getelementptr i64, ptr {data}, i64 2")
+    type_at = out.op(f"getelementptr i64, ptr {data}, i64 {SLOT_TYPE}")
     found = out.op(f"load i64, ptr {type_at}")
     out.branch(out.op(f"icmp eq i64 {found}, {id(ty)}"), "typed", "slow")
     out.label("typed")
@@ -404,7 +437,7 @@ def indirect(ty: DefType) -> str:
     code = out.op(f"load atomic i64, ptr {cell} monotonic, align 8")
     out.branch(out.op(f"icmp eq i64 {code}, 0"), "slow", "go", unlikely=True)
     out.label("go")
-    context_at = out.op(f"getelementptr ptr, ptr {data}, i64 1")
+    context_at = out.op(f"getelementptr ptr, ptr {data}, i64 {SLOT_CONTEXT}")
     context = out.op(f"load ptr, ptr {context_at}")
     _forward(out, out.op(f"inttoptr i64 {code} to ptr"), context, func_type)
     out.label("slow")

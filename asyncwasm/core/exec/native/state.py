@@ -7,7 +7,7 @@ import struct
 import weakref
 from array import array
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from asyncwasm.core.isa.numeric import f32_from_bits, f32_to_bits
 from asyncwasm.core.runtime import atomics
@@ -19,9 +19,12 @@ from asyncwasm.errors import Trap, TrapCode
 
 from .abi import CONTEXT_WORDS, Word
 from .body import TRAPS
+from .gates import data_address
 from .ticker import tick
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from asyncwasm.core.runtime.instance import Instance
 
 
@@ -105,8 +108,11 @@ class InstanceState:
     Belongs to the instance and refers to it weakly.
     """
 
-    def __init__(self, instance: Instance, number: int) -> None:
+    def __init__(
+        self, instance: Instance, number: int, slot_of: Callable[[Func], bytes | None]
+    ) -> None:
         self.instance: Final = weakref.ref(instance)
+        self._slot_of = slot_of
         store = instance.store
         self.filename: Final = ctypes.create_string_buffer(f"<wasm {number}>".encode())
         # Memories and globals are the instance's own and stay; pointers to them are enough.
@@ -120,6 +126,10 @@ class InstanceState:
         self.callables: Final = array(
             "Q", [0 if f is None else id(self._callee(f)) for f in instance.funcs]
         )
+        imported = cast("list[Func]", instance.funcs[: instance.info.imported_funcs])
+        # Kept by the functions.
+        slots = [slot_of(func) for func in imported]
+        self.imports: Final = array("Q", [0 if s is None else data_address(s) for s in slots])
         self._helpers: Final = [
             self._raise,
             self._tick,
@@ -141,6 +151,7 @@ class InstanceState:
         context[Word.MEMORIES] = address_of(self.memories)
         context[Word.GLOBALS] = address_of(self.globals)
         context[Word.TABLES] = address_of(self.tables)
+        context[Word.IMPORTS] = address_of(self.imports)
         context[Word.FUEL] = address_of(store.fuel)
         self.context: Final = array("Q", context)
         self.address: Final = address_of(self.context)
@@ -201,9 +212,6 @@ class InstanceState:
             raise Trap(TrapCode.INDIRECT_CALL_TO_NULL, f"uninitialized element {index}")
         if not any(id(ty) == type_id for ty in func.type.supers):
             raise Trap(TrapCode.BAD_SIGNATURE)
+        if func.instance is None:
+            self._slot_of(func)  # for the next time
         return id(self._callee(func))
-
-
-def fast_path(func: Func, entry_cell: int, context: int) -> None:
-    """Let native code call `func` without Python: its entry, context and exact type."""
-    func.fast = struct.pack("<QQQ", entry_cell, context, id(func.type))

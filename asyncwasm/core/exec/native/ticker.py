@@ -4,19 +4,21 @@ Native code never gives the GIL up by itself, so no Python thread could interrup
 thread runs a native loop instead, outside of the GIL, which adds one to a process-wide counter
 every few milliseconds.  Guest code compares the counter with the one its store has seen, and
 calls Python when they differ: there other threads and signal handlers run, and they may raise
-the store's flag, which asks for `Store.poll`.
+the store's flag, which asks for `Store.poll`.  The end of an async call's slice does so, too.
 """
 
 from __future__ import annotations
 
+import _thread
 import ctypes
+import math
 import os
 import threading
 import time
 from array import array
 from typing import TYPE_CHECKING, Any, Final
 
-from asyncwasm.core.runtime.words import SEEN
+from asyncwasm.core.runtime.words import MAY_SUSPEND, SEEN, SLICE
 
 from .compiler import Unit
 
@@ -32,6 +34,7 @@ _COUNTER: Final = 0
 _BUSY: Final = 1
 _IDLE: Final = 2
 _ALIVE: Final = 3
+_DIRECT: Final = 4
 
 
 def _immortal(item: Any) -> Any:
@@ -40,10 +43,12 @@ def _immortal(item: Any) -> Any:
     return item
 
 
-# What the loop works on: the counter, the number of calls in progress, whether it waits, and
-# whether it has begun.
-_WORDS: Final[array[int]] = _immortal(array("Q", [1, 0, 0, 0]))
+# What the loop works on: the counter, the number of calls in progress, whether it waits, whether
+# it has begun, and the number of calls that native code has counted by itself.
+_WORDS: Final[array[int]] = _immortal(array("Q", [1, 0, 0, 0, 0]))
 COUNTER_ADDRESS: Final = _WORDS.buffer_info()[0] + 8 * _COUNTER
+IDLE_ADDRESS: Final = _WORDS.buffer_info()[0] + 8 * _IDLE
+DIRECT_ADDRESS: Final = _WORDS.buffer_info()[0] + 8 * _DIRECT
 _RUNNING: Final[set[int]] = set()
 
 
@@ -54,10 +59,12 @@ class Flag:
     so does the counter.
     """
 
-    __slots__ = ("address", "kept", "raised", "words")
+    __slots__ = ("address", "kept", "raised", "ticks", "words")
 
-    def __init__(self, words: array[int]) -> None:
+    def __init__(self, words: array[int], interval: float | None) -> None:
         self.words: Final = words
+        # How many ticks a slice of an async call has; 0 for no end.
+        self.ticks: Final = math.ceil((interval or 0) * 1e6 / TICK_MICROSECONDS)
         self.address: Final = self.words.buffer_info()[0]
         self.raised = 0
         # What native code may be running in or pointing to lives as long as the store.
@@ -81,11 +88,14 @@ def tick(store: Store[Any]) -> None:
     """
     if store.fuel[0] <= 0 and store.engine.config.consume_fuel:
         store.out_of_fuel()
-    flag = store.interrupt
-    flag.words[SEEN] = _WORDS[_COUNTER]
+    flag: Flag = store.interrupt
+    words = flag.words
+    now = words[SEEN] = _WORDS[_COUNTER]
     # Raised between these two lines, it is seen here; after them, by the next check.
-    if flag.raised:
+    over = words[MAY_SUSPEND] and flag.ticks and now - words[SLICE] >= flag.ticks
+    if flag.raised or over:
         store.poll()
+        words[SLICE] = _WORDS[_COUNTER]
 
 
 def _c_function(name: str) -> str:
@@ -95,7 +105,7 @@ def _c_function(name: str) -> str:
 
 def _loop() -> str:
     words = _WORDS.buffer_info()[0]
-    _, busy, idle, alive = (f"inttoptr (i64 {words + 8 * n} to ptr)" for n in range(4))
+    _, busy, idle, alive, direct = (f"inttoptr (i64 {words + 8 * n} to ptr)" for n in range(5))
     return f"""
 define void @loop(i32 %pipe) {{
 entry:
@@ -106,7 +116,9 @@ again:
   %quiet = phi i64 [ 0, %entry ], [ %next, %again ], [ 0, %wait ], [ 0, %stay ]
   %slept = call i32 {_c_function("usleep")}(i32 {TICK_MICROSECONDS})
   %old = atomicrmw add ptr inttoptr (i64 {COUNTER_ADDRESS} to ptr), i64 1 monotonic
-  %calls = load atomic i64, ptr {busy} seq_cst, align 8
+  %counted = load atomic i64, ptr {busy} seq_cst, align 8
+  %direct = load atomic i64, ptr {direct} seq_cst, align 8
+  %calls = or i64 %counted, %direct
   %none = icmp eq i64 %calls, 0
   %more = add i64 %quiet, 1
   %next = select i1 %none, i64 %more, i64 0
@@ -117,7 +129,9 @@ lie:
   ; for by then its thread has made what it wrote visible.
   store atomic i64 1, ptr {idle} seq_cst, align 8
   %rested = call i32 {_c_function("usleep")}(i32 {TICK_MICROSECONDS})
-  %late = load atomic i64, ptr {busy} seq_cst, align 8
+  %late.counted = load atomic i64, ptr {busy} seq_cst, align 8
+  %late.direct = load atomic i64, ptr {direct} seq_cst, align 8
+  %late = or i64 %late.counted, %late.direct
   %quiet.still = icmp eq i64 %late, 0
   br i1 %quiet.still, label %wait, label %stay
 wait:
@@ -153,9 +167,9 @@ def _start() -> None:
             # A `CFUNCTYPE` function runs without the GIL.
             loop = ctypes.CFUNCTYPE(None, ctypes.c_int)(address)
             asleep, _wake = os.pipe()
-            threading.Thread(
-                target=loop, args=(asleep,), name="asyncwasm-tick", daemon=True
-            ).start()
+            # `threading.Thread` waits for its start in Python: what a signal handler raises in
+            # there can come out as a RuntimeError.
+            _thread.start_new_thread(loop, (asleep,))
             while not _WORDS[_ALIVE]:
                 time.sleep(0.0001)
 
@@ -164,6 +178,7 @@ def call_started(store: Store[Any]) -> None:
     """Count time from now on, at least until `call_ended(store)`."""
     _RUNNING.add(id(store))
     _WORDS[_BUSY] = len(_RUNNING)
+    store.words[SLICE] = _WORDS[_COUNTER]
     if _WORDS[_IDLE]:
         assert _wake is not None
         os.write(_wake, b"!")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import threading
 import time
 from array import array
@@ -14,7 +13,7 @@ from asyncwasm.errors import ValidationError
 from . import ticker
 from .body import LARGEST, Body, NotCoveredError, ir_type
 from .compiler import CompileError, Unit, compile_unit
-from .glue import call_python, entry, indirect, lazy, prelude
+from .glue import call_import, call_python, indirect, lazy, prelude
 from .lower import LOWERINGS
 from .state import address_of
 
@@ -32,19 +31,6 @@ _UNIT_FUNCTIONS: Final = 64
 _OPTIMISED_LINES: Final = 15_000
 _MAX_BODY_BYTES: Final = 400_000
 
-_METH_FASTCALL: Final = 0x80
-
-
-class MethodDef(ctypes.Structure):
-    """CPython's `PyMethodDef`."""
-
-    _fields_ = (
-        ("name", ctypes.c_char_p),
-        ("function", ctypes.c_void_p),
-        ("flags", ctypes.c_int),
-        ("doc", ctypes.c_char_p),
-    )
-
 
 class ModuleCode:
     """The machine code of a module, shared by its instances.
@@ -57,7 +43,6 @@ class ModuleCode:
         count = len(module.info.funcs)
         self.info: Final = module.info
         self.entries: Final = array("Q", bytes(8 * max(1, count)))
-        self.methods: Final[dict[int, MethodDef]] = {}
         self.reasons: Final[dict[int, str]] = {}
         # What machine code points to or is in.
         self._units: Final[list[Unit]] = []
@@ -97,7 +82,10 @@ class ModuleCode:
             number = todo.popleft()
             if number in definitions or number in externals:
                 continue
-            if number < self.info.imported_funcs or number in self.reasons:
+            if number < self.info.imported_funcs:
+                definitions[number] = call_import(number, self.info.funcs[number].func)
+                continue
+            if number in self.reasons:
                 definitions[number] = call_python(number, self.info.funcs[number].func)
                 continue
             if self.entries[number] or size > _UNIT_VALUES or len(native) >= _UNIT_FUNCTIONS:
@@ -126,18 +114,14 @@ class ModuleCode:
         parts = [prelude(), *definitions.values()]
         parts += [lazy(n, func[n], self.cell(n)) for n in sorted(externals)]
         parts += [indirect(ty) for ty in types]
-        parts += [entry(n, func[n], config.max_wasm_stack) for n in native]
         text = "\n".join(parts)
         large = text.count("\n") > _OPTIMISED_LINES
         unit = compile_unit(text, speed=0 if large else 2)
         ticker.enable()
         codes = unit.addresses([f"f{n}" for n in native])
-        entries = unit.addresses([f"e{n}" for n in native])
         # In this order, because a signal handler may raise in here.
         self._units.append(unit)
         self._types.update(types)
-        for number, at in zip(native, entries, strict=True):
-            self.methods[number] = MethodDef(f"f{number}".encode(), at, _METH_FASTCALL, None)
         for number, at in zip(native, codes, strict=True):
             self.entries[number] = at
         counts.functions += len(native)

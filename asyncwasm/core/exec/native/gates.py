@@ -1,0 +1,410 @@
+"""Gates: how calls cross between Python and native code.  One set of code for a function type.
+
+Inward there are three, `METH_FASTCALL` functions whose `self` is the bytes of a slot:
+
+* `raw` takes and gives raw values, in a call that is in progress;
+* `direct` takes a store and public values.  It enters the store as `calls.enter` does when
+  nothing special is going on, and gives `REFUSED`, with nothing done, when something is: what
+  that takes, or a value that needs a closer look, is Python's business;
+* `direct_async` is the same on a fiber.
+
+Outward there is `host`, a native function whose context is the record of a host function.
+
+A slot is what native code calls a function by: `SLOT` words in a `bytes` object.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from typing import TYPE_CHECKING, Any, Final
+
+from asyncwasm.core.runtime.func import REFUSED
+from asyncwasm.core.runtime.words import (
+    BARS,
+    DEPTH,
+    LEAVE,
+    LIMIT,
+    LOWEST,
+    MAY_SUSPEND,
+    SLICE,
+    THREAD,
+    Bar,
+)
+from asyncwasm.core.types import FuncType
+
+from . import ticker
+from .abi import BYTES_DATA, SLOT_CELL, SLOT_CONTEXT
+from .body import NotCoveredError, ir_type, result_type
+from .compiler import CompileError, Unit, compile_unit
+from .emit import Emitter
+from .glue import (
+    NONE,
+    any_null,
+    box,
+    c_call,
+    conversions,
+    failure,
+    go_on_if,
+    new_none,
+    object_address,
+    public_box,
+    public_unbox,
+    signature,
+    unbox,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from asyncwasm.core.runtime.func import Func
+    from asyncwasm.core.runtime.store import Store
+
+# A slot, see `abi`, and what gates find there after its first words: the store's words, the
+# store, and how many bytes of stack a call may use.
+_SLOT: Final = struct.Struct("<QQQQQQ")
+_SLOT_WORDS: Final = 3
+_SLOT_STORE: Final = 4
+_SLOT_STACK: Final = 5
+
+# The words of a host function's record: the function, what completes its result, what to call
+# when there is a hook, and the store's words.
+_RECORD: Final = struct.Struct("<QQQQ")
+_RECORD_FUNCTION: Final = 0
+_RECORD_FINISH: Final = 1
+_RECORD_HOOKED: Final = 2
+_RECORD_WORDS: Final = 3
+
+# What entering directly does not do.  A bar that comes up meanwhile is seen on the way out.
+_SYNC_BARS: Final = int(~Bar.ASYNC & Bar(127))
+_ASYNC_BARS: Final = int(~Bar.SYNC & Bar(127))
+
+_METH_FASTCALL: Final = 0x80
+
+_new_function = ctypes.pythonapi.PyCFunction_NewEx
+_new_function.restype = ctypes.py_object
+_new_function.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.py_object)
+
+
+class MethodDef(ctypes.Structure):
+    """CPython's `PyMethodDef`."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
+
+
+def _word(out: Emitter, base: str, index: int, ty: str = "i64") -> str:
+    at = out.op(f"getelementptr i64, ptr {base}, i64 {index}")
+    return out.op(f"load {ty}, ptr {at}")
+
+
+def _set_word(out: Emitter, base: str, index: int, value: str) -> None:
+    at = out.op(f"getelementptr i64, ptr {base}, i64 {index}")
+    out.do(f"store i64 {value}, ptr {at}")
+
+
+def _call_guest(out: Emitter, slot: str, words: str, code: str, ty: FuncType, args: str) -> str:
+    """Call native code, which may use so much stack from here, as far as the thread's goes.
+
+    The limit before is put back.
+    """
+    old = _word(out, words, LIMIT)
+    low = _word(out, words, LOWEST)
+    most = _word(out, slot, _SLOT_STACK)
+    here = out.op(f"ptrtoint ptr {out.op('call ptr @llvm.frameaddress.p0(i32 0)')} to i64")
+    wanted = out.op(f"call i64 @llvm.usub.sat.i64(i64 {here}, i64 {most})")
+    _set_word(out, words, LIMIT, out.op(f"call i64 @llvm.umax.i64(i64 {wanted}, i64 {low})"))
+    context = _word(out, slot, SLOT_CONTEXT, "ptr")
+    result = out.op(f"call {result_type(ty.results)} {code}(ptr {context}{args})")
+    _set_word(out, words, LIMIT, old)
+    return result
+
+
+def _give_back(out: Emitter, ty: FuncType, boxed: list[str]) -> None:
+    """Return one new object, None for no result, a tuple for several."""
+    if len(boxed) == 1:
+        out.end(f"ret ptr {boxed[0]}")
+    elif not boxed:
+        out.end(f"ret ptr {out.op(new_none())}")
+    else:
+        out.branch(any_null(out, boxed), "bad", "pack", unlikely=True)
+        out.label("pack")
+        pack = out.op(c_call("PyTuple_New", str(len(boxed))))
+        for number, item in enumerate(boxed):
+            out.op(c_call("PyTuple_SetItem", pack, str(number), item))
+        out.end(f"ret ptr {pack}")
+
+
+def _results(out: Emitter, ty: FuncType, result: str) -> list[tuple[str, str]]:
+    """The results of a native function after its status, with their IR types."""
+    returns = result_type(ty.results)
+    return [
+        (ir_type(t), out.op(f"extractvalue {returns} {result}, {number}"))
+        for number, t in enumerate(ty.results, 1)
+    ]
+
+
+def _split(out: Emitter, ty: FuncType, result: str) -> None:
+    """Return null if a native function has failed; go on if not."""
+    status = out.op(f"extractvalue {result_type(ty.results)} {result}, 0")
+    out.branch(out.op(f"icmp ne i32 {status}, 0"), "bad", "good", unlikely=True)
+    out.label("bad")
+    out.end("ret ptr null")
+    out.label("good")
+
+
+_HEAD: Final = "(ptr %self, ptr %args, i64 %n) {"
+
+
+def _raw(ty: FuncType) -> str:
+    out = Emitter()
+    slot = out.op(f"getelementptr i8, ptr %self, i64 {BYTES_DATA}")
+    words = _word(out, slot, _SLOT_WORDS, "ptr")
+    code = out.op(f"load ptr, ptr {_word(out, slot, SLOT_CELL, 'ptr')}")
+    args = ""
+    for number, param in enumerate(ty.params):
+        name = ir_type(param)
+        args += f", {name} {unbox(out, name, _word(out, '%args', number, 'ptr'))}"
+    result = _call_guest(out, slot, words, code, ty, args)
+    _split(out, ty, result)
+    _give_back(out, ty, [box(out, name, v) for name, v in _results(out, ty, result)])
+    return f"define ptr @raw{_HEAD}\n{out.text()}\n}}"
+
+
+def _direct(ty: FuncType, *, may_suspend: bool) -> str:
+    out = Emitter()
+    go_on_if(out, out.op(f"icmp eq i64 %n, {len(ty.params) + 1}"), "refuse")
+    slot = out.op(f"getelementptr i8, ptr %self, i64 {BYTES_DATA}")
+    given = out.op("load ptr, ptr %args")
+    store = _word(out, slot, _SLOT_STORE, "ptr")
+    go_on_if(out, out.op(f"icmp eq ptr {given}, {store}"), "refuse")
+    words = _word(out, slot, _SLOT_WORDS, "ptr")
+    # Nothing stands in the way, no call is in progress, and the ticker is awake.
+    bars = out.op(
+        f"and i64 {_word(out, words, BARS)}, {_ASYNC_BARS if may_suspend else _SYNC_BARS}"
+    )
+    asleep = out.op(f"load i64, ptr inttoptr (i64 {ticker.IDLE_ADDRESS} to ptr)")
+    busy = out.op(f"or i64 {out.op(f'or i64 {bars}, {asleep}')}, {_word(out, words, DEPTH)}")
+    go_on_if(out, out.op(f"icmp eq i64 {busy}, 0"), "refuse")
+    thread = out.op(c_call("PyThread_get_thread_ident"))
+    go_on_if(out, out.op(f"icmp eq i64 {thread}, {_word(out, words, THREAD)}"), "refuse")
+    code = out.op(f"load ptr, ptr {_word(out, slot, SLOT_CELL, 'ptr')}")
+    go_on_if(out, out.op(f"icmp ne ptr {code}, null"), "refuse")
+    args = ""
+    for number, param in enumerate(ty.params, 1):
+        value = public_unbox(out, ir_type(param), _word(out, "%args", number, "ptr"), "refuse")
+        args += f", {ir_type(param)} {value}"
+    counter = f"inttoptr (i64 {ticker.DIRECT_ADDRESS} to ptr)"
+    _set_word(out, words, DEPTH, "1")
+    _set_word(out, words, MAY_SUSPEND, str(int(may_suspend)))
+    now = out.op(f"load i64, ptr inttoptr (i64 {ticker.COUNTER_ADDRESS} to ptr)")
+    _set_word(out, words, SLICE, now)
+    running = out.op(f"load i64, ptr {counter}")
+    out.do(f"store i64 {out.op(f'add i64 {running}, 1')}, ptr {counter}")
+    result = _call_guest(out, slot, words, code, ty, args)
+    running = out.op(f"load i64, ptr {counter}")
+    out.do(f"store i64 {out.op(f'sub i64 {running}, 1')}, ptr {counter}")
+    _set_word(out, words, DEPTH, "0")
+    _set_word(out, words, MAY_SUSPEND, "0")
+    _split(out, ty, result)
+    # Something that the way in did not provide for has come up meanwhile.
+    late = out.op(f"icmp ne i64 {_word(out, words, BARS)}, 0")
+    out.branch(late, "leave", "box", unlikely=True)
+    out.label("leave")
+    left = out.op(
+        c_call("PyObject_Vectorcall", _word(out, words, LEAVE, "ptr"), "null", "0", "null")
+    )
+    out.branch(out.op(f"icmp eq ptr {left}, null"), "bad", "left", unlikely=True)
+    out.label("left")
+    out.do(c_call("Py_DecRef", left))
+    out.jump("box")
+    out.label("box")
+    _give_back(out, ty, [public_box(out, name, v) for name, v in _results(out, ty, result)])
+    out.label("refuse")
+    out.end(f"ret ptr {out.op(c_call('Py_NewRef', object_address(REFUSED)))}")
+    name = "direct_async" if may_suspend else "direct"
+    return f"define ptr @{name}{_HEAD}\n{out.text()}\n}}"
+
+
+def _call_boxed(out: Emitter, fn: str, boxed: list[str], hint: str) -> str:
+    """Call Python with new objects, one of which may be null; the result, or null."""
+    array = out.alloca(f"[{len(boxed) + 1} x ptr]")
+    # The callee may use the place before the first argument.
+    first = out.op(f"getelementptr ptr, ptr {array}, i64 1")
+    for number, value in enumerate(boxed):
+        at = out.op(f"getelementptr ptr, ptr {first}, i64 {number}")
+        out.do(f"store ptr {value}, ptr {at}")
+    before, ready, called = out.block, f"{hint}.ready", f"{hint}.called"
+    if boxed:
+        out.branch(any_null(out, boxed), called, ready, unlikely=True)
+        out.label(ready)
+    count = (1 << 63) - (1 << 64) + len(boxed)
+    outcome = out.op(c_call("PyObject_Vectorcall", fn, first, str(count), "null"))
+    if boxed:
+        out.jump(called)
+        out.label(called)
+        outcome = out.op(f"phi ptr [ null, %{before} ], [ {outcome}, %{ready} ]")
+    for value in boxed:
+        out.do(c_call("Py_DecRef", value))
+    return outcome
+
+
+def _return_raw(out: Emitter, ty: FuncType, outcome: str, hint: str) -> None:
+    """Return the results in a Python object with raw values, which may be null."""
+    out.branch(out.op(f"icmp eq ptr {outcome}, null"), "bad", f"{hint}.good", unlikely=True)
+    out.label(f"{hint}.good")
+    values = []
+    for number, t in enumerate(ty.results):
+        item = outcome
+        if len(ty.results) > 1:
+            item = out.op(c_call("PyTuple_GetItem", outcome, str(number)))
+        values.append(unbox(out, ir_type(t), item))
+    out.do(c_call("Py_DecRef", outcome))
+    _return(out, ty, values)
+
+
+def _return(out: Emitter, ty: FuncType, values: list[str]) -> None:
+    returns = result_type(ty.results)
+    value = f"{returns} zeroinitializer"
+    for number, (t, part) in enumerate(zip(ty.results, values, strict=True), 1):
+        made = out.op(f"insertvalue {value}, {ir_type(t)} {part}, {number}")
+        value = f"{returns} {made}"
+    out.end(f"ret {value}")
+
+
+def _host(ty: FuncType) -> str:
+    out = Emitter()
+    words = _word(out, "%ctx", _RECORD_WORDS, "ptr")
+    hook = out.op(f"and i64 {_word(out, words, BARS)}, {int(Bar.HOOK)}")
+    out.branch(out.op(f"icmp eq i64 {hook}, 0"), "plain", "hooked")
+
+    out.label("plain")
+    boxed = [public_box(out, ir_type(t), f"%p{n}") for n, t in enumerate(ty.params)]
+    outcome = _call_boxed(out, _word(out, "%ctx", _RECORD_FUNCTION, "ptr"), boxed, "plain")
+    out.branch(out.op(f"icmp eq ptr {outcome}, null"), "bad", "look", unlikely=True)
+    out.label("look")
+    if not ty.results:
+        go_on_if(out, out.op(f"icmp eq ptr {outcome}, {NONE}"), "finish")
+        out.do(c_call("Py_DecRef", outcome))
+        _return(out, ty, [])
+    elif len(ty.results) == 1:
+        value = public_unbox(out, ir_type(ty.results[0]), outcome, "finish")
+        out.do(c_call("Py_DecRef", outcome))
+        _return(out, ty, [value])
+    else:
+        out.jump("finish")
+    out.label("finish")
+    # In a list, for the awaitable among results to be given away: see `Store.wait`.
+    held = out.op(c_call("PyList_New", "1"))
+    out.branch(out.op(f"icmp eq ptr {held}, null"), "lost", "hold", unlikely=True)
+    out.label("lost")
+    out.do(c_call("Py_DecRef", outcome))
+    out.end(f"ret {failure(ty)}")
+    out.label("hold")
+    out.op(c_call("PyList_SetItem", held, "0", outcome))
+    finished = _call_boxed(out, _word(out, "%ctx", _RECORD_FINISH, "ptr"), [held], "finish")
+    _return_raw(out, ty, finished, "finish")
+
+    out.label("hooked")
+    raw = [box(out, ir_type(t), f"%p{n}") for n, t in enumerate(ty.params)]
+    outcome = _call_boxed(out, _word(out, "%ctx", _RECORD_HOOKED, "ptr"), raw, "hooked")
+    _return_raw(out, ty, outcome, "hooked")
+    out.label("bad")
+    out.end(f"ret {failure(ty)}")
+    return f"define {result_type(ty.results)} @host({signature(ty)}) {{\n{out.text()}\n}}"
+
+
+_WEIGHTS: Final = """
+!0 = !{!"branch_weights", i32 1, i32 1048576}
+"""
+
+
+def _compile(*functions: str) -> Unit:
+    return compile_unit("\n".join([_WEIGHTS, conversions(), *functions]), speed=1)
+
+
+class Inward:
+    """The gates into native functions of one type."""
+
+    def __init__(self, ty: FuncType) -> None:
+        self._unit: Final = _compile(
+            _raw(ty), _direct(ty, may_suspend=False), _direct(ty, may_suspend=True)
+        )
+        names = ("raw", "direct", "direct_async")
+        self._methods: Final = [
+            MethodDef(b"guest", address, _METH_FASTCALL, None)
+            for address in self._unit.addresses(names)
+        ]
+
+    def install(self, func: Func, slot: bytes, kept: object) -> Callable[..., Any]:
+        """Give `func` its direct gates, and return its raw one.  They keep `kept` alive."""
+        held = (self, kept)
+        raw, direct, direct_async = (
+            _new_function(ctypes.addressof(method), slot, held) for method in self._methods
+        )
+        func.direct, func.direct_async = direct, direct_async
+        return raw  # type: ignore[no-any-return]
+
+
+class Outward:
+    """The gate to host functions of one type."""
+
+    def __init__(self, ty: FuncType) -> None:
+        self._unit: Final = _compile(_host(ty))
+        self._code: Final = struct.pack("<Q", *self._unit.addresses(["host"]))
+
+    def slot(self, func: Func) -> bytes:
+        """The slot by which native code calls a host function; kept alive by its store."""
+        fn: Any = func.fn
+        record = _RECORD.pack(
+            id(fn.function), id(fn.finish), id(fn), func.store.words.buffer_info()[0]
+        )
+        func.store.interrupt.kept.append((self, func, fn, record))
+        return make_slot(func, data_address(self._code), data_address(record), 0)
+
+
+def data_address(data: bytes) -> int:
+    """Where a `bytes` object keeps its bytes."""
+    return id(data) + BYTES_DATA
+
+
+def make_slot(func: Func, cell: int, context: int, max_stack: int) -> bytes:
+    """The slot of a function, by which native code calls it."""
+    store: Store[Any] = func.store
+    words = store.words.buffer_info()[0]
+    return _SLOT.pack(cell, context, id(func.type), words, id(store), min(max_stack, 1 << 62))
+
+
+class Gates:
+    """The gates of an engine, made when they are first asked for."""
+
+    def __init__(self) -> None:
+        self._inward: Final[dict[FuncType, Inward]] = {}
+        self._outward: Final[dict[FuncType, Outward]] = {}
+
+    def inward(self, ty: FuncType) -> Inward:
+        """The gates into functions of type `ty`.  Raises `CompileError`."""
+        found = self._inward.get(ty)
+        if found is None:
+            found = self._inward.setdefault(ty, Inward(ty))
+        return found
+
+    def slot_of_host(self, func: Func) -> bytes | None:
+        """The slot of a host function, or None if it has to be called by way of Python."""
+        ty = func.type.func
+        if getattr(func.fn, "takes_caller", True):
+            return None
+        try:
+            found = self._outward.get(ty)
+            if found is None:
+                found = self._outward.setdefault(ty, Outward(ty))
+            return found.slot(func)
+        except (NotCoveredError, CompileError):
+            return None
+
+
+__all__ = ["Gates", "Inward", "data_address", "make_slot"]
