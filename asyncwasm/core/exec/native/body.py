@@ -464,7 +464,7 @@ class Body:
             ]
         symbol = f"f{self.index}"
         name = f'@n{self.index} = private constant [{len(symbol) + 1} x i8] c"{symbol}\\00"'
-        head = f"define hidden {self.returns} @{symbol}({', '.join(params)}) {{"
+        head = f"define dso_local {self.returns} @{symbol}({', '.join(params)}) {{"
         if out.count > LARGE:
             guard = self._guard(head, params, failed)
             head = f"define internal {self.returns} @b{self.index}({', '.join(params)}) noinline {{"

@@ -1,19 +1,31 @@
-"""From IR text to machine code.  The one module that talks to LLVM."""
+"""From IR text to machine code.  The one module that talks to LLVM.
+
+It goes by way of relocatable objects, which can be kept on disk, and which a linker of LLVM's
+brings into the process.  Code refers to nothing by address that is not the same in the next
+process: what it needs of this one it finds through symbols (`externals`) and its context.
+"""
 
 from __future__ import annotations
 
 import _thread
+import ctypes
 import platform
+import re
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from typing import Any, Final, TypeVar
+
+from . import externals
 
 R = TypeVar("R")
 
 # LLVM recurses over what it compiles; a guest may be entered on a small or nearly used up stack.
 _STACK: Final = 16 << 20
 _LOCK: Final = threading.Lock()
+_NUMBERS: Final = count()
 
 
 class CompileError(Exception):
@@ -37,45 +49,121 @@ def load() -> Any:
     return llvm
 
 
+@cache
+def target() -> tuple[str, str, str, str]:
+    """What objects are made for: LLVM's version, triple, processor and its features."""
+    llvm = load()
+    version = ".".join(map(str, llvm.llvm_version_info))
+    features = llvm.get_host_cpu_features().flatten()
+    return version, llvm.get_default_triple(), llvm.get_host_cpu_name(), features
+
+
+@cache
+def _linker() -> Any:
+    # JITLink keeps the sections of an object together, which the small code model needs.
+    return load().create_lljit_compiler(_machine(0), use_jit_link=True)
+
+
+def _machine(speed: int) -> Any:
+    llvm = load()
+    _, triple, cpu, features = target()
+    return llvm.Target.from_triple(triple).create_target_machine(
+        cpu=cpu, features=features, opt=speed, reloc="pic", codemodel="small"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """Machine code before it is linked, with the symbols that it needs and those it defines."""
+
+    data: bytes
+    imports: tuple[str, ...]
+    exports: tuple[str, ...]
+
+
+# In the text that this package makes there is no `@` in strings.
+_SYMBOLS: Final = re.compile(r"@([A-Za-z_][\w.]*)")
+_EXPORTS: Final = re.compile(r"^define (?!internal )[^@]*@([A-Za-z_][\w.]*)", re.MULTILINE)
+
+
+def emit(text: str, *, speed: int) -> Object:
+    """Compile IR text; `speed` is LLVM's optimisation level, 0 to 3.
+
+    What `externals` knows need not be declared.  Raises `CompileError`.  Other threads may
+    compile meanwhile.
+    """
+    needed = externals.declarations(set(_SYMBOLS.findall(text)))
+    whole = "\n".join([*needed.values(), text])
+    return Object(
+        _guarded(lambda: _emit(whole, speed)), tuple(needed), tuple(_EXPORTS.findall(text))
+    )
+
+
+def _emit(text: str, speed: int) -> bytes:
+    llvm = load()
+    # Types and constants live as long as their context.
+    module = llvm.parse_assembly(text, context=llvm.create_context())
+    machine = _machine(speed)
+    if speed:
+        options = llvm.create_pipeline_tuning_options(speed_level=speed)
+        builder = llvm.create_pass_builder(machine, options)
+        passes = builder.getModulePassManager()
+        _library("LLVMPY_RunNewModulePassManager")(passes, module, builder)
+    ffi = llvm.ffi
+    with ffi.OutputString() as message:
+        buffer = _library("LLVMPY_TargetMachineEmitToMemory")(machine, module, 1, message)
+        if not buffer:
+            raise RuntimeError(str(message))
+    try:
+        start = ffi.lib.LLVMPY_GetBufferStart(buffer)
+        return ctypes.string_at(start, ffi.lib.LLVMPY_GetBufferSize(buffer))
+    finally:
+        ffi.lib.LLVMPY_DisposeMemoryBuffer(buffer)
+
+
+def _library(name: str) -> Callable[..., Any]:
+    """A function of llvmlite's library, without the lock that llvmlite takes around it.
+
+    For the two that take long: the thread of an event loop must not wait for what is compiled in
+    the background.  LLVM itself only asks that threads do not share a context.
+    """
+    function: Callable[..., Any] = getattr(load().ffi.lib, name)
+    return getattr(function, "_cfn", function)
+
+
 class Unit:
-    """Machine code of one IR module.  Freed with the object, so callers must keep it."""
+    """Linked machine code.  Freed with the object, so callers must keep it."""
 
-    def __init__(self, text: str, *, speed: int) -> None:
-        """Compile `text`; `speed` is LLVM's optimisation level, 0 to 3.
-
-        Raises `RuntimeError` for IR that LLVM does not accept.
-        """
-        llvm = load()
-        self._module = llvm.parse_assembly(text)
-        target = llvm.Target.from_default_triple()
-        machine = target.create_target_machine(
-            cpu=llvm.get_host_cpu_name(),
-            features=llvm.get_host_cpu_features().flatten(),
-            opt=speed,
-            jit=True,
-        )
-        if speed:
-            options = llvm.create_pipeline_tuning_options(speed_level=speed)
-            builder = llvm.create_pass_builder(machine, options)
-            builder.getModulePassManager().run(self._module, builder)
-        self._engine: Any = llvm.create_mcjit_compiler(self._module, machine)
-        self._engine.finalize_object()
+    def __init__(self, code: Object) -> None:
+        """Bring `code` into the process.  Raises `CompileError`."""
+        self._tracker: Final = _guarded(lambda: _link(code))
 
     def addresses(self, names: Sequence[str]) -> list[int]:
-        """Where these functions are.  Raises `RuntimeError` if one of them is missing."""
-        found = [int(self._engine.get_function_address(name)) for name in names]
-        if not all(found):
-            raise RuntimeError("a compiled function has no address")
-        return found
+        """Where these functions are.  Raises `KeyError` if one of them is missing."""
+        return [int(self._tracker[name]) for name in names]
+
+
+def _link(code: Object) -> Any:
+    library = load().JITLibraryBuilder().add_object_img(code.data)
+    for name in (*externals.IMPLIED, *code.imports):
+        library.import_symbol(name, externals.address_of(name))
+    for name in code.exports:
+        library.export_symbol(name)
+    return library.link(_linker(), f"asyncwasm{next(_NUMBERS)}")
 
 
 def compile_unit(text: str, *, speed: int) -> Unit:
-    """`Unit(text, speed=speed)`, compiled on a thread with a stack of its own.
+    """Compile and link IR text.  Raises `CompileError`."""
+    return Unit(emit(text, speed=speed))
+
+
+def _guarded(work: Callable[[], R]) -> R:
+    """Do something with LLVM, on a thread with a stack of its own.
 
     Raises `CompileError`.  A signal handler that raises leaves the work to be thrown away.
     """
     try:
-        return _aside(lambda: Unit(text, speed=speed))
+        return _aside(work)
     except (RuntimeError, MemoryError, OSError, ImportError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise CompileError(lines[0]) from error

@@ -307,7 +307,7 @@ def call_python(index: int, ty: FuncType) -> str:
     """`f<index>` for a function that is not native code: calls its `Func.fn`."""
     out = Emitter()
     _call_by_index(out, index, ty)
-    head = f"define hidden {result_type(ty.results)} @f{index}({signature(ty)}) noinline {{"
+    head = f"define dso_local {result_type(ty.results)} @f{index}({signature(ty)}) noinline {{"
     return f"{head}\n{out.text()}\n}}"
 
 
@@ -403,7 +403,7 @@ def lazy(index: int, ty: FuncType, cell: int) -> str:
     _forward(out, out.op(f"inttoptr i64 {code} to ptr"), "%ctx", ty)
     out.label("python")
     _call_by_index(out, index, ty)
-    head = f"define hidden {result_type(ty.results)} @f{index}({signature(ty)}) noinline {{"
+    head = f"define dso_local {result_type(ty.results)} @f{index}({signature(ty)}) noinline {{"
     return f"{head}\n{out.text()}\n}}"
 
 

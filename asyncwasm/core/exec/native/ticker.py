@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from asyncwasm.core.runtime.words import MAY_SUSPEND, SEEN, SLICE
 
-from .compiler import Unit
+from .compiler import compile_unit
 
 if TYPE_CHECKING:
     from asyncwasm.core.runtime.store import Store
@@ -162,7 +162,7 @@ def _start() -> None:
     global _wake
     with _lock:
         if not _WORDS[_ALIVE]:
-            unit = _immortal(Unit(_loop(), speed=0))
+            unit = _immortal(compile_unit(_loop(), speed=0))
             (address,) = unit.addresses(["loop"])
             # A `CFUNCTYPE` function runs without the GIL.
             loop = ctypes.CFUNCTYPE(None, ctypes.c_int)(address)
