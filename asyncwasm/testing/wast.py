@@ -45,10 +45,19 @@ from asyncwasm import (
     TrapCode,
     ValidationError,
 )
+from asyncwasm.component.text.script import (
+    ComponentOf,
+    ComponentScriptReader,
+    DefineComponent,
+    InstantiateComponent,
+    InstantiateDefinedComponent,
+    ScriptComponent,
+)
 from asyncwasm.core.isa.features import Feature
 from asyncwasm.core.text import script
 from asyncwasm.fiber import ThreadEvent
 
+from .components import compile_component
 from .results import Failure, ScriptResult, Skip
 from .spectest import define_spectest
 from .values import HostReferences, show_patterns, show_values
@@ -113,7 +122,10 @@ class _Unsupported:
 
 
 # Commands of proposals and of other tools.  Anything else is an error in the script.
-_UNSUPPORTED: Final = ("assert_suspension", "component", "script", "input", "output")
+_UNSUPPORTED: Final = ("assert_suspension", "script", "input", "output")
+
+
+_NO_INSTANCE: Final = "components are not instantiated"
 
 
 class _Unexpected(Exception):
@@ -144,6 +156,7 @@ class _ScriptRunner:
         # In a thread: the shared memories of the modules shared with it, by module.
         self._shared: dict[str, dict[str, SharedMemory]] = {}
         self._threads: dict[str, _Thread] = {}
+        self._has_components = False
         self._result = ScriptResult("")
 
     async def run(self, text: str | bytes, file: str) -> ScriptResult:
@@ -190,6 +203,14 @@ class _ScriptRunner:
                 await self._instantiate(source.name, self._define(source))
             case script.InstantiateDefined(_, name, source):
                 await self._instantiate(name, self._module(source))
+            case DefineComponent(_, source):
+                self._compile(source)
+            case InstantiateComponent(_, source):
+                self._compile(source)
+                self._has_components = True
+            case InstantiateDefinedComponent():
+                self._has_components = True
+                raise _Skipped(_NO_INSTANCE)
             case script.Register(_, name, instance):
                 self._register(name, instance)
             case script.Perform(_, action):
@@ -219,7 +240,9 @@ class _ScriptRunner:
 
     # Modules and instances -------------------------------------------------------------------
 
-    def _compile(self, source: Any) -> Module:
+    def _compile(self, source: Any) -> Any:
+        if isinstance(source, ScriptComponent):
+            return compile_component(self._engine, source.to_binary())
         return Module.from_binary(self._engine, source.to_binary())
 
     def _define(self, source: Any) -> Module:
@@ -227,7 +250,7 @@ class _ScriptRunner:
         for name in {None, source.name}:
             self._modules.pop(name, None)
             self._instances.pop(name, None)
-        module = self._compile(source)
+        module: Module = self._compile(source)
         self._modules[None] = self._modules[source.name] = module
         return module
 
@@ -251,6 +274,8 @@ class _ScriptRunner:
     def _instance(self, name: str | None) -> Instance:
         instance = self._instances.get(name)
         if instance is None:
+            if self._has_components:
+                raise _Skipped(_NO_INSTANCE)
             raise _Unexpected(f"an instance `{name or 'before'}`", "none of that name")
         return instance
 
@@ -321,13 +346,19 @@ class _ScriptRunner:
             return
         raise _Unexpected("an exception", show_values(types, values))
 
+    def _check(self, source: Any) -> None:
+        """Compile a module or component, all of it."""
+        found = self._compile(source)
+        if isinstance(found, Module):
+            found.validate_bodies()
+
     def _assert_rejected(
         self, source: Any, message: str, wanted: type[Exception], custom: bool
     ) -> None:
         # A faulty annotation is malformed, whatever the reference interpreter calls it.
         accepted = (MalformedError, ValidationError) if custom else wanted
         try:
-            self._compile(source).validate_bodies()
+            self._check(source)
         except accepted:
             return
         except (MalformedError, ValidationError) as error:
@@ -348,9 +379,12 @@ class _ScriptRunner:
         raise _Unexpected(f"unlinkable module `{message}`", got)
 
     def _subject(self, source: Any) -> Module:
+        if isinstance(source, (ScriptComponent, ComponentOf)):
+            raise _Skipped(_NO_INSTANCE)
         if isinstance(source, script.InstanceOf):
             return self._module(source)
-        return self._compile(source)
+        module: Module = self._compile(source)
+        return module
 
     # Threads -----------------------------------------------------------------------------------
 
@@ -414,7 +448,7 @@ class _Thread(threading.Thread):
 
 
 def _commands(text: str | bytes) -> Iterator[Any]:
-    reader = script.ScriptReader(text)
+    reader = ComponentScriptReader(text)
 
     def skip(line: int) -> _Unsupported:
         cursor = reader.cursor

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any, Protocol, Union
 
 from asyncwasm.errors import MalformedError
 
@@ -64,6 +64,16 @@ class BinaryModule:
 
 
 ScriptModule = Union[TextModule, QuotedModule, BinaryModule]
+
+
+class Definable(Protocol):
+    """What a script can define: here modules, and what extensions of the language have."""
+
+    @property
+    def name(self) -> str | None: ...
+
+    def to_binary(self) -> bytes:
+        """Assemble it; raises `MalformedError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +159,7 @@ class AssertTrap:
     """The action, or instantiating the module, must trap."""
 
     line: int
-    action: Action | ScriptModule | InstanceOf
+    action: Action | Definable | InstanceOf
     message: str
 
 
@@ -175,7 +185,7 @@ class AssertMalformed:
     """The module must be malformed; `custom` if only its annotations are."""
 
     line: int
-    module: ScriptModule
+    module: Definable
     message: str
     custom: bool = False
 
@@ -185,7 +195,7 @@ class AssertInvalid:
     """The module must be invalid; `custom` if only its annotations are."""
 
     line: int
-    module: ScriptModule
+    module: Definable
     message: str
     custom: bool = False
 
@@ -195,7 +205,7 @@ class AssertUnlinkable:
     """Linking the module must fail."""
 
     line: int
-    module: ScriptModule | InstanceOf
+    module: Definable | InstanceOf
     message: str
 
 
@@ -244,7 +254,10 @@ def read_script(text: str | bytes) -> Iterator[Command]:
 
 
 class ScriptReader:
-    """Reads commands; `parsers` maps their keywords to what reads the rest of them."""
+    """Reads commands; `parsers` maps their keywords to what reads the rest of them.
+
+    An extension of the language overrides what reads definitions and values.
+    """
 
     def __init__(self, text: str | bytes) -> None:
         self.source = Source(text)
@@ -306,7 +319,7 @@ class ScriptReader:
         cursor.close()
         return command
 
-    def _script_module(self) -> ScriptModule:
+    def _script_module(self) -> Definable:
         """`(module …)` without its closing parenthesis, and not an instance or definition."""
         cursor = self.cursor
         if not cursor.at("module") or cursor.tokens[cursor.pos + 2] in ("definition", "instance"):
@@ -339,7 +352,7 @@ class ScriptReader:
         second = cursor.identifier()
         return (None, InstanceOf(first)) if second is None else (first, InstanceOf(second))
 
-    def _module_or_instance(self) -> ScriptModule | InstanceOf:
+    def _module_or_instance(self) -> Definable | InstanceOf:
         cursor = self.cursor
         if cursor.at("module") and cursor.tokens[cursor.pos + 2] == "instance":
             cursor.pos += 2
@@ -385,8 +398,16 @@ class ScriptReader:
             return Get(instance, export)
         arguments = []
         while cursor.tokens[cursor.pos] == "(":
-            arguments.append(read_value(cursor))
+            arguments.append(self._value())
         return Invoke(instance, export, tuple(arguments))
+
+    def _value(self) -> Any:
+        """An argument."""
+        return read_value(self.cursor)
+
+    def _result(self) -> Any:
+        """An expected result."""
+        return read_result(self.cursor)
 
     def _perform(self, line: int) -> Perform:
         return Perform(line, self._action_body())
@@ -397,12 +418,12 @@ class ScriptReader:
         action = self._action()
         results = []
         while cursor.tokens[cursor.pos] == "(":
-            results.append(read_result(cursor))
+            results.append(self._result())
         return AssertReturn(line, action, tuple(results))
 
     def _assert_trap(self, line: int) -> AssertTrap:
         self.cursor.pos += 1
-        subject: Action | ScriptModule | InstanceOf
+        subject: Action | Definable | InstanceOf
         subject = self._action() if self._at_action() else self._module_or_instance()
         return AssertTrap(line, subject, self.cursor.name())
 
