@@ -29,13 +29,15 @@ class Word(enum.IntEnum):
     MEMORIES = 5
     """A list: for each memory its two words, base address and size in bytes."""
     GLOBALS = 6
-    """A list: for each global of a numeric type its 16 bytes."""
+    """A list: for each global its 16 bytes, or for one of a reference type where that is held."""
     TABLES = 7
     """A list: for each table its Python list of elements."""
     FUEL = 8
     """Points to the store's active fuel, a signed number."""
     IMPORTS = 9
     """A list: for each imported function its slot, or null if only Python can call it."""
+    FUNCS = 10
+    """A list: for each function its `Func`, or null before `Helper.FUNC` was asked for it."""
 
 
 # The words of a slot: the address of the word that holds the address of the function's code, or
@@ -47,7 +49,7 @@ SLOT_TYPE: Final = 2
 
 
 class Helper(enum.IntEnum):
-    """Python callables that generated code calls with integers, boxed."""
+    """Python callables that generated code calls with raw values."""
 
     RAISE = 0
     """`(trap)`: raise the trap of that number."""
@@ -63,11 +65,23 @@ class Helper(enum.IntEnum):
     """`(table, index, type)`: for an element without a fast path, the address of the object whose
     `fn` is to be called, or a trap."""
     FUNC = 6
-    """`(function)`: make the function's `Func`, whose pointer is filled in then."""
+    """`(function)`: make the function's `Func`, whose pointers are filled in then."""
     ATOMIC_WAIT = 7
     """`(memory, address, width, expected, timeout)`: how the wait ended."""
     ATOMIC_NOTIFY = 8
     """`(memory, address, count)`: how many woke."""
+    TABLE_GROW = 9
+    """`(table, count, reference)`: the old size or -1."""
+    TABLE_FILL = 10
+    """`(table, start, reference, count)`."""
+    TABLE_COPY = 11
+    """`(target, source, to, start, count)`."""
+    TABLE_INIT = 12
+    """`(segment, table, to, start, count)`."""
+    ELEM_DROP = 13
+    """`(segment)`."""
+    CALLEE = 14
+    """`(function reference)`: for one without a fast path, what `INDIRECT` gives, or a trap."""
 
 
 CONTEXT_WORDS: Final = len(Word)
@@ -97,6 +111,7 @@ C_FUNCTIONS: Final = {
     "PyObject_GetAttrString": "ptr (ptr, ptr)",
     "PyObject_Vectorcall": "ptr (ptr, ptr, i64, ptr)",
     "Py_DecRef": "void (ptr)",
+    "_Py_Dealloc": "void (ptr)",
     "Py_NewRef": "ptr (ptr)",
     "_PyTraceback_Add": "void (ptr, ptr, i32)",
 }

@@ -1,6 +1,6 @@
-"""Function bodies as LLVM IR: locals, blocks and branches.
+"""Function bodies as LLVM IR: blocks, branches, and the ways out.
 
-Locals and the values that blocks pass are stack slots here; LLVM turns them into registers.
+Locals and the values that blocks pass are stack slots; LLVM turns them into registers.
 Code that cannot be reached is skipped, so lowerings never see it.
 """
 
@@ -16,8 +16,10 @@ from asyncwasm.core.types import DefType, FuncType, ValType
 from asyncwasm.errors import TrapCode
 
 from .abi import Helper, Word
-from .emit import IR_TYPES, ZEROS, Emitter, helper_call
+from .emit import ZEROS, helper_call, ir_type
 from .fuel import FUEL, FuelMeter
+from .operands import Operands, Slots
+from .refs import REF
 from .ticker import COUNTER_ADDRESS
 
 if TYPE_CHECKING:
@@ -36,7 +38,18 @@ _SMALL_FRAME: Final = 512
 LARGE: Final = 4_000
 LARGEST: Final = 60_000
 _LARGEST_NEED: Final = 256 * 1024
-TRAPS: Final = tuple(TrapCode)
+# The places where references may be times the ways out: with more of them the places stay in
+# memory, because in registers each way would need a value for each.
+_MOST_MERGES: Final = 5_000
+# Traps that generated code raises by number, with the suite's more exact texts.
+TRAPS: Final[tuple[tuple[TrapCode, str | None], ...]] = (
+    *[(code, None) for code in TrapCode],
+    (TrapCode.TABLE_OUT_OF_BOUNDS, "undefined element"),
+    *[
+        (TrapCode.NULL_REFERENCE, f"null {kind} reference")
+        for kind in ("function", "exception", "structure", "array", "i31")
+    ],
+)
 CTX: Final = "!tbaa !2"
 MEM: Final = "!tbaa !3"
 
@@ -45,17 +58,12 @@ class NotCoveredError(Exception):
     """A function uses something that native code does not do; the text says what."""
 
 
+_OVERFLOW: Final = TRAPS.index((TrapCode.STACK_OVERFLOW, None))
+
+
 def result_type(results: tuple[ValType, ...]) -> str:
     """The IR type of what a function returns: its status, then its results."""
     return f"{{ {', '.join(['i32', *map(ir_type, results)])} }}"
-
-
-def ir_type(ty: ValType) -> str:
-    """The IR type of a value.  Raises `NotCoveredError` for references."""
-    found = IR_TYPES.get(ty)
-    if found is None:
-        raise NotCoveredError(f"values of type {ty}")
-    return found
 
 
 @dataclass(slots=True)
@@ -63,33 +71,28 @@ class Label:
     """An open block: where branches to it go, and the slots of the values that they bring."""
 
     target: str
-    slots: list[tuple[str, str]]
+    slots: Slots
     height: int
     end: str
-    results: list[tuple[str, str]]
+    results: Slots
     otherwise: str | None = None
-    params: list[tuple[str, str]] = field(default_factory=list)
+    params: Slots = field(default_factory=list)
 
 
-class Body:
-    """The translation of one function.
-
-    `out` is where IR goes; lowerings pop operands (IR values of the types that validation
-    proved) and push results.
-    """
+class Body(Operands):
+    """The translation of one function."""
 
     def __init__(self, info: ModuleInfo, index: int, config: Config) -> None:
+        super().__init__()
         self.info = info
         self.index = index
         self.config = config
         self.text = ""
-        self.out = Emitter()
         self.ty: FuncType = info.funcs[index].func
-        self.stack: list[tuple[str, str]] = []
         self.labels: list[Label] = []
-        self.locals: list[tuple[str, str]] = []
         self.callees: set[int] = set()
         self.indirect: set[DefType] = set()
+        self.referred: set[DefType] = set()
         self.calls = False
         self.loops = False
         self.offset = 0
@@ -99,52 +102,22 @@ class Body:
         self._unwinds: list[tuple[str, int]] = []
         self.returns = result_type(self.ty.results)
 
-    # Values ----------------------------------------------------------------------------------
-
-    def push(self, ty: str, value: str) -> None:
-        """Push an IR value of IR type `ty`."""
-        self.stack.append((ty, value))
-
-    def push_condition(self, value: str) -> None:
-        """Push an i1 that stands for the i32 0 or 1."""
-        self.stack.append(("i1", value))
-
-    def pop(self) -> str:
-        """Pop a value."""
-        ty, value = self.stack.pop()
-        if ty == "i1":
-            return self.out.op(f"zext i1 {value} to i32")
-        return value
-
-    def pop_typed(self) -> tuple[str, str]:
-        """Pop a value with its IR type."""
-        ty = self.stack[-1][0]
-        return ("i32" if ty == "i1" else ty), self.pop()
-
-    def pop_many(self, count: int) -> list[str]:
-        """Pop `count` values, the first pushed first."""
-        values = [self.pop() for _ in range(count)]
-        return values[::-1]
-
-    def pop_condition(self) -> str:
-        """Pop an i32 as an i1 that is true unless it is 0."""
-        ty, value = self.stack.pop()
-        return value if ty == "i1" else self.out.op(f"icmp ne i32 {value}, 0")
-
     # Leaving ---------------------------------------------------------------------------------
 
-    def trap_if(self, condition: str, code: TrapCode) -> None:
+    def trap_if(self, condition: str, code: TrapCode, detail: str | None = None) -> None:
         """Trap if the i1 `condition` holds."""
         after = self.out.fresh("ok")
         if self.out.block is not None:
-            self._traps.append((self.out.block, TRAPS.index(code) << 32 | self.offset))
+            number = TRAPS.index((code, detail))
+            self._traps.append((self.out.block, number << 32 | self.offset))
         self.out.branch(condition, "trap", after, unlikely=True)
         self.out.label(after)
 
     def trap(self, code: TrapCode) -> None:
         """Trap.  What follows is unreachable."""
         if self.out.block is not None:
-            self._traps.append((self.out.block, TRAPS.index(code) << 32 | self.offset))
+            number = TRAPS.index((code, None))
+            self._traps.append((self.out.block, number << 32 | self.offset))
         self.out.jump("trap")
 
     def unwind_if(self, condition: str) -> None:
@@ -209,30 +182,15 @@ class Body:
 
     # Blocks ----------------------------------------------------------------------------------
 
-    def slots(self, types: tuple[ValType, ...]) -> list[tuple[str, str]]:
-        """Stack slots for values of these types."""
-        return [(ir_type(ty), self.out.alloca(ir_type(ty))) for ty in types]
-
-    def fill(self, slots: list[tuple[str, str]], *, keep: bool = False) -> None:
-        """Store the topmost values into slots; `keep` leaves them on the stack."""
-        values = [self.pop_typed() for _ in slots][::-1]
-        for (ty, slot), (_, value) in zip(slots, values, strict=True):
-            self.out.do(f"store {ty} {value}, ptr {slot}")
-        if keep:
-            self.stack.extend(values)
-
-    def load(self, slots: list[tuple[str, str]]) -> None:
-        """Push what slots hold."""
-        for ty, slot in slots:
-            self.push(ty, self.out.op(f"load {ty}, ptr {slot}"))
-
     def open_block(self, ty: FuncType) -> None:
+        self.settle()
         results = self.slots(ty.results)
         end = self.out.fresh("end")
         self.labels.append(Label(end, results, len(self.stack) - len(ty.params), end, results))
 
     def open_loop(self, ty: FuncType) -> None:
         self.loops = True
+        self.settle()
         params = self.slots(ty.params)
         self.fill(params)
         head, end = self.out.fresh("loop"), self.out.fresh("end")
@@ -245,6 +203,7 @@ class Body:
 
     def open_if(self, ty: FuncType) -> None:
         condition = self.pop_condition()
+        self.settle()
         params = self.slots(ty.params)
         self.fill(params)
         results = self.slots(ty.results)
@@ -285,44 +244,62 @@ class Body:
         return self.labels[-1 - depth]
 
     def br(self, depth: int) -> None:
-        label = self.branch_target(depth)
-        self.fill(label.slots)
+        self._leave_for(self.branch_target(depth))
+
+    def _leave_for(self, label: Label) -> None:
+        """Go to a label with the topmost values; the stack is left as it is."""
+        self.store(label.slots)
+        for operand in self.stack[label.height : len(self.stack) - len(label.slots)]:
+            self.give_up(operand)
         self.out.jump(label.target)
 
+    def _plain(self, label: Label) -> bool:
+        """Whether nothing needs to be done on the way to a label."""
+        dropped = self.stack[label.height : len(self.stack) - len(label.slots)]
+        return not label.slots and not any(isinstance(each.owner, str) for each in dropped)
+
     def br_if(self, depth: int) -> None:
-        condition = self.pop_condition()
+        self.branch_if(self.pop_condition(), depth)
+
+    def branch_if(self, condition: str, depth: int) -> None:
+        """Branch if the i1 `condition` holds; the values that go along stay on the stack."""
         label = self.branch_target(depth)
-        # Values that stay are used on both ways out, so their form is settled before.
-        self.stack.extend([self.pop_typed() for _ in label.slots][::-1])
         after = self.out.fresh("next")
-        if label.slots:
+        if self._plain(label):
+            self.out.branch(condition, label.target, after)
+        else:
             taken = self.out.fresh("taken")
             self.out.branch(condition, taken, after)
             self.out.label(taken)
-            self.fill(label.slots, keep=True)
-            self.out.jump(label.target)
-        else:
-            self.out.branch(condition, label.target, after)
+            self._leave_for(label)
         self.out.label(after)
 
     def br_table(self, table: BrTable) -> None:
         index = self.pop()
-        # All targets take values of the same types; each has slots of its own to fill.
-        filled: set[int] = set()
-        for depth in {*table.labels, table.default}:
+        ways = {depth: self.branch_target(depth).target for depth in {*table.labels, table.default}}
+        edges = []
+        for depth in ways:
             label = self.branch_target(depth)
-            if label.slots and id(label) not in filled:
-                filled.add(id(label))
-                self.fill(label.slots, keep=True)
-        default = self.branch_target(table.default).target
+            if not self._plain(label):
+                ways[depth] = self.out.fresh("way")
+                edges.append((ways[depth], label))
         cases = " ".join(
-            f"i32 {number}, label %{self.branch_target(depth).target}"
-            for number, depth in enumerate(table.labels)
+            f"i32 {number}, label %{ways[depth]}" for number, depth in enumerate(table.labels)
         )
-        self.out.end(f"switch i32 {index}, label %{default} [ {cases} ]")
+        self.out.end(f"switch i32 {index}, label %{ways[table.default]} [ {cases} ]")
+        for way, label in edges:
+            self.out.label(way)
+            self._leave_for(label)
 
     def ret(self) -> None:
-        values = [self.pop_typed() for _ in self.ty.results][::-1]
+        """Return the topmost values."""
+        if any(ty == REF for ty, _ in self.locals):
+            # There is one place that releases them.
+            self._leave_for(self.labels[0])
+            return
+        values = self.pop_taken(self.ty.results)
+        for operand in self.stack:
+            self.give_up(operand)
         self.give_back(values)
 
     # The whole -------------------------------------------------------------------------------
@@ -334,7 +311,7 @@ class Body:
         span = info.bodies[index - info.imported_funcs]
         names = [f"%p{number}" for number in range(len(self.ty.params))]
         for ty, name in zip(self.ty.params, names, strict=True):
-            self._add_local(ty, name)
+            self.add_local(ty, name)
         pos = self._read_locals(data, span.start)
         self.offset = span.start
         results = self.slots(self.ty.results)
@@ -360,7 +337,9 @@ class Body:
             if lower is None:
                 raise NotCoveredError(f"`{name}`")
             lower(self, immediates)
-        self.ret()
+        values = self.pop_taken(self.ty.results)
+        self.release_locals()
+        self.give_back(values)
         self.text = self._define(names)
 
     def _check_entry(self) -> None:
@@ -376,7 +355,7 @@ class Body:
         start = self.info.bodies[self.index - self.info.imported_funcs].start
         lines: list[str] = []
         if stack:
-            self._traps.append(("entry", TRAPS.index(TrapCode.STACK_OVERFLOW) << 32 | start))
+            self._traps.append(("entry", _OVERFLOW << 32 | start))
             lines += [
                 f"  %entry.words = load ptr, ptr %ctx, !invariant.load !4, {CTX}",
                 f"  %entry.limit = load i64, ptr %entry.words, {CTX}",
@@ -419,20 +398,28 @@ class Body:
             lines.append("  br label %start")
         self.out.prologue = lines
 
-    def _add_local(self, ty: ValType, value: str | None) -> None:
-        name = ir_type(ty)
-        slot = self.out.alloca(name, "l")
-        self.out.do(f"store {name} {value or ZEROS[name]}, ptr {slot}")
-        self.locals.append((name, slot))
-
     def _read_locals(self, data: bytes, pos: int) -> int:
         groups, pos = read_u32(data, pos)
         for _ in range(groups):
             count, pos = read_u32(data, pos)
             ty, pos = read_val_type(data, pos, self.info.types)
             for _ in range(count):
-                self._add_local(ty, None)
+                self.add_local(ty, None)
         return pos
+
+    def _release_all(self) -> list[str]:
+        """What is done on the way out with references wherever they may be."""
+        places = [*self.roots, *[slot for ty, slot in self.locals if ty == REF]]
+        if len(places) * (len(self._traps) + len(self._unwinds)) > _MOST_MERGES:
+            return [f"  call void @release_at(ptr {place})" for place in places]
+        return [
+            line
+            for number, place in enumerate(places)
+            for line in (
+                f"  %last{number} = load ptr, ptr {place}",
+                f"  call void @release(ptr %last{number})",
+            )
+        ]
 
     def _define(self, names: list[str]) -> str:
         """The text of the definition: checks at the entry, the body, and the ways out."""
@@ -460,6 +447,7 @@ class Body:
                 "unwind:",
                 f"  %unwind.offset = phi i32 {', '.join(sources_list)}",
                 f"  call void @add_frame(ptr %ctx, ptr @n{self.index}, i32 %unwind.offset)",
+                *self._release_all(),
                 f"  ret {self.returns} {{ {failed} }}",
             ]
         symbol = f"f{self.index}"
@@ -475,7 +463,6 @@ class Body:
         """What stands before a function whose frame may be larger than what the stack's limit
         leaves: it could write there before it looks at the limit itself.
         """
-        code = TRAPS.index(TrapCode.STACK_OVERFLOW)
         start = self.info.bodies[self.index - self.info.imported_funcs].start
         return [
             head,
@@ -491,8 +478,13 @@ class Body:
             f"  %result = call {self.returns} @b{self.index}({', '.join(params)})",
             f"  ret {self.returns} %result",
             "trap:",
-            f"  call void @raise_trap(ptr %ctx, i64 {code})",
+            f"  call void @raise_trap(ptr %ctx, i64 {_OVERFLOW})",
             f"  call void @add_frame(ptr %ctx, ptr @n{self.index}, i32 {start})",
+            *[
+                f"  call void @release(ptr %p{number})"
+                for number, ty in enumerate(self.ty.params)
+                if ir_type(ty) == REF
+            ],
             f"  ret {self.returns} {{ {failed} }}",
             "}",
         ]

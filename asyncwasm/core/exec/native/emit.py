@@ -6,12 +6,14 @@ and dumps want anyway.
 
 from __future__ import annotations
 
+import ctypes
 from typing import Final
 
 from asyncwasm.core.types import NumType, ValType
 
-# How a raw value is held in native code.
-IR_TYPES: Final[dict[ValType, str]] = {
+from .abi import C_FUNCTIONS
+
+_IR_TYPES: Final[dict[ValType, str]] = {
     NumType.I32: "i32",
     NumType.I64: "i64",
     NumType.F32: "float",
@@ -24,7 +26,32 @@ ZEROS: Final = {
     "float": "0.0",
     "double": "0.0",
     "<2 x i64>": "zeroinitializer",
+    "ptr": "null",
 }
+
+
+def ir_type(ty: ValType) -> str:
+    """The IR type of a raw value; all references are pointers."""
+    return _IR_TYPES.get(ty, "ptr")
+
+
+def _address(name: str) -> int:
+    found = ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
+    assert found is not None
+    return found
+
+
+def object_address(item: object) -> str:
+    """A Python object that is never freed, as an IR constant."""
+    return f"inttoptr (i64 {id(item)} to ptr)"
+
+
+def c_call(name: str, *args: str) -> str:
+    """A call of a C function, as the text of an IR instruction."""
+    ty = C_FUNCTIONS[name]
+    params = [p for p in ty[ty.index("(") + 1 : -1].split(", ") if p]
+    listed = ", ".join(f"{p} {a}" for p, a in zip(params, args, strict=True))
+    return f"call {ty} inttoptr (i64 {_address(name)} to ptr)({listed})"
 
 
 # What `call_helper` takes beside the callable and their number.

@@ -33,26 +33,25 @@ from asyncwasm.core.runtime.words import (
 )
 from asyncwasm.core.types import FuncType
 
-from . import ticker
+from . import refs, ticker
 from .abi import BYTES_DATA, SLOT_CELL, SLOT_CONTEXT
-from .body import NotCoveredError, ir_type, result_type
+from .body import result_type
 from .compiler import CompileError, Unit, compile_unit
-from .emit import Emitter
+from .emit import Emitter, c_call, ir_type, object_address
 from .glue import (
-    NONE,
+    METADATA,
     any_null,
     box,
-    c_call,
     conversions,
     failure,
     go_on_if,
     new_none,
-    object_address,
     public_box,
     public_unbox,
     signature,
     unbox,
 )
+from .refs import NULL, REF
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,7 +170,12 @@ def _raw(ty: FuncType) -> str:
         args += f", {name} {unbox(out, name, _word(out, '%args', number, 'ptr'))}"
     result = _call_guest(out, slot, words, code, ty, args)
     _split(out, ty, result)
-    _give_back(out, ty, [box(out, name, v) for name, v in _results(out, ty, result)])
+    results = _results(out, ty, result)
+    boxed = [box(out, name, value) for name, value in results]
+    for name, value in results:
+        if name == REF:
+            refs.release(out, value)
+    _give_back(out, ty, boxed)
     return f"define ptr @raw{_HEAD}\n{out.text()}\n}}"
 
 
@@ -288,7 +292,7 @@ def _host(ty: FuncType) -> str:
     out.branch(out.op(f"icmp eq ptr {outcome}, null"), "bad", "look", unlikely=True)
     out.label("look")
     if not ty.results:
-        go_on_if(out, out.op(f"icmp eq ptr {outcome}, {NONE}"), "finish")
+        go_on_if(out, out.op(f"icmp eq ptr {outcome}, {NULL}"), "finish")
         out.do(c_call("Py_DecRef", outcome))
         _return(out, ty, [])
     elif len(ty.results) == 1:
@@ -318,23 +322,24 @@ def _host(ty: FuncType) -> str:
     return f"define {result_type(ty.results)} @host({signature(ty)}) {{\n{out.text()}\n}}"
 
 
-_WEIGHTS: Final = """
-!0 = !{!"branch_weights", i32 1, i32 1048576}
-"""
-
-
 def _compile(*functions: str) -> Unit:
-    return compile_unit("\n".join([_WEIGHTS, conversions(), *functions]), speed=1)
+    return compile_unit("\n".join([METADATA, conversions(), refs.prelude(), *functions]), speed=1)
+
+
+def _is_plain(ty: FuncType) -> bool:
+    """Whether there are no references, whose public form is Python's business."""
+    return REF not in map(ir_type, (*ty.params, *ty.results))
 
 
 class Inward:
     """The gates into native functions of one type."""
 
     def __init__(self, ty: FuncType) -> None:
-        self._unit: Final = _compile(
-            _raw(ty), _direct(ty, may_suspend=False), _direct(ty, may_suspend=True)
-        )
-        names = ("raw", "direct", "direct_async")
+        functions, names = [_raw(ty)], ["raw"]
+        if _is_plain(ty):
+            functions += [_direct(ty, may_suspend=False), _direct(ty, may_suspend=True)]
+            names += ["direct", "direct_async"]
+        self._unit: Final = _compile(*functions)
         self._methods: Final = [
             MethodDef(b"guest", address, _METH_FASTCALL, None)
             for address in self._unit.addresses(names)
@@ -343,10 +348,11 @@ class Inward:
     def install(self, func: Func, slot: bytes, kept: object) -> Callable[..., Any]:
         """Give `func` its direct gates, and return its raw one.  They keep `kept` alive."""
         held = (self, kept)
-        raw, direct, direct_async = (
+        raw, *direct = (
             _new_function(ctypes.addressof(method), slot, held) for method in self._methods
         )
-        func.direct, func.direct_async = direct, direct_async
+        if direct:
+            func.direct, func.direct_async = direct
         return raw  # type: ignore[no-any-return]
 
 
@@ -396,14 +402,14 @@ class Gates:
     def slot_of_host(self, func: Func) -> bytes | None:
         """The slot of a host function, or None if it has to be called by way of Python."""
         ty = func.type.func
-        if getattr(func.fn, "takes_caller", True):
+        if getattr(func.fn, "takes_caller", True) or not _is_plain(ty):
             return None
         try:
             found = self._outward.get(ty)
             if found is None:
                 found = self._outward.setdefault(ty, Outward(ty))
             return found.slot(func)
-        except (NotCoveredError, CompileError):
+        except CompileError:
             return None
 
 

@@ -7,43 +7,27 @@ bytes.  How Python calls native code, and plain host functions are called, is in
 
 from __future__ import annotations
 
-import ctypes
 from typing import Final
 
 from asyncwasm.core.types import DefType, FuncType
 
-from .abi import BYTES_DATA, C_FUNCTIONS, SLOT_CONTEXT, SLOT_TYPE, Helper, Word
-from .body import CTX, ir_type, result_type
-from .emit import HELPER_OPERANDS, ZEROS, Emitter, helper_call
+from . import refs
+from .abi import BYTES_DATA, SLOT_CONTEXT, SLOT_TYPE, Helper, Word
+from .body import CTX, result_type
+from .emit import (
+    HELPER_OPERANDS,
+    ZEROS,
+    Emitter,
+    c_call,
+    helper_call,
+    ir_type,
+    object_address,
+)
+from .refs import NULL
 from .support import fast_offset
 
-
-def _address(name: str) -> int:
-    found = ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
-    assert found is not None
-    return found
-
-
-def object_address(item: object) -> str:
-    """A Python object that is never freed, as an IR constant."""
-    return f"inttoptr (i64 {id(item)} to ptr)"
-
-
-NONE: Final = object_address(None)
-
-
-def c_call(name: str, *args: str) -> str:
-    """A call of a C function, as the text of an IR instruction."""
-    ty = C_FUNCTIONS[name]
-    params = [p for p in ty[ty.index("(") + 1 : -1].split(", ") if p]
-    listed = ", ".join(f"{p} {a}" for p, a in zip(params, args, strict=True))
-    return f"call {ty} inttoptr (i64 {_address(name)} to ptr)({listed})"
-
-
-def prelude() -> str:
-    """What every unit starts with: metadata and the shared helpers."""
-    out = [
-        """
+# What the numbers of metadata mean, of which `CTX` and its kin speak.
+METADATA: Final = """
 !0 = !{!"branch_weights", i32 1, i32 1048576}
 !1 = !{!"asyncwasm"}
 !2 = !{!5, !5, i64 0}
@@ -53,11 +37,17 @@ def prelude() -> str:
 !6 = !{!"memory", !1, i64 0}
 !7 = !{!"fuel", !1, i64 0}
 !8 = !{!7, !7, i64 0}
-@.fn = private constant [3 x i8] c"fn\\00"
+!9 = !{!"python", !1, i64 0}
+!10 = !{!9, !9, i64 0}
 """
-    ]
+
+
+def prelude() -> str:
+    """What every unit starts with: metadata and the shared helpers."""
+    out = [METADATA, '@.fn = private constant [3 x i8] c"fn\\00"']
     out.append(conversions())
     out.append(_call_helper())
+    out.append(refs.prelude())
     out.append(
         f"""
 define internal void @raise_trap(ptr %ctx, i64 %code) noinline cold {{
@@ -116,7 +106,7 @@ called:
 bad:
   ret {{ i32, i64 }} {{ i32 1, i64 0 }}
 good:
-  %none = icmp eq ptr %r, {NONE}
+  %none = icmp eq ptr %r, {NULL}
   br i1 %none, label %nothing, label %number
 nothing:
   {c_call("Py_DecRef", "%r")}
@@ -185,6 +175,8 @@ def box(out: Emitter, ty: str, value: str) -> str:
             return out.op(c_call("PyFloat_FromDouble", wide))
         case "double":
             return out.op(c_call("PyFloat_FromDouble", value))
+        case refs.REF:
+            return out.op(c_call("Py_NewRef", value))
         case _:
             slot = out.alloca(ty)
             out.do(f"store {ty} {value}, ptr {slot}")
@@ -192,7 +184,7 @@ def box(out: Emitter, ty: str, value: str) -> str:
 
 
 def unbox(out: Emitter, ty: str, value: str) -> str:
-    """The native value of a Python object in raw form.  Takes no reference."""
+    """The native value of a Python object in raw form; itself, counted, if it is a reference."""
     match ty:
         case "i32":
             wide = out.op(c_call("PyLong_AsUnsignedLongLongMask", value))
@@ -204,6 +196,9 @@ def unbox(out: Emitter, ty: str, value: str) -> str:
             return out.op(f"call float @to_single(double {wide})")
         case "double":
             return out.op(c_call("PyFloat_AsDouble", value))
+        case refs.REF:
+            refs.keep(out, value)
+            return value
         case _:
             at = out.op(f"getelementptr i8, ptr {value}, i64 {BYTES_DATA}")
             return out.op(f"load {ty}, ptr {at}, align 8")
@@ -274,7 +269,7 @@ def signature(ty: FuncType) -> str:
 
 
 def new_none() -> str:
-    return c_call("Py_NewRef", f"{NONE}")
+    return c_call("Py_NewRef", f"{NULL}")
 
 
 def call_import(index: int, ty: FuncType) -> str:
@@ -357,6 +352,7 @@ def _call_func(out: Emitter, func: str, ty: FuncType) -> None:
     result = out.op(f"phi ptr [ null, %{made_in} ], [ {outcome}, %{ready} ]")
     for value in (*boxed, fn):
         out.do(c_call("Py_DecRef", value))
+    _release_params(out, ty)
     failed = out.op(f"icmp eq ptr {result}, null")
     out.branch(failed, "bad", "good", unlikely=True)
     out.label("bad")
@@ -386,9 +382,17 @@ def _helper_or_fail(out: Emitter, helper: Helper, ty: FuncType, *operands: str) 
     failed, done = out.fresh("failed"), out.fresh("done")
     out.branch(out.op(f"icmp ne i32 {status}, 0"), failed, done, unlikely=True)
     out.label(failed)
+    _release_params(out, ty)
     out.end(f"ret {failure(ty)}")
     out.label(done)
     return out.op(f"extractvalue {{ i32, i64 }} {outcome}, 1")
+
+
+def _release_params(out: Emitter, ty: FuncType) -> None:
+    """Release the references among `%p0` …, as functions do with their arguments."""
+    for number, param in enumerate(ty.params):
+        if ir_type(param) == refs.REF:
+            refs.release(out, f"%p{number}")
 
 
 def lazy(index: int, ty: FuncType, cell: int) -> str:
@@ -421,30 +425,65 @@ def indirect(ty: DefType) -> str:
     """
     out = Emitter()
     func_type = ty.func
-    none = out.op(f"icmp eq ptr %func, {NONE}")
+    none = out.op(f"icmp eq ptr %func, {NULL}")
     out.branch(none, "slow", "some", unlikely=True)
     out.label("some")
-    at = out.op(f"getelementptr i8, ptr %func, i64 {fast_offset()}")
-    fast = out.op(f"load ptr, ptr {at}")
-    out.branch(out.op(f"icmp eq ptr {fast}, null"), "slow", "known", unlikely=True)
-    out.label("known")
-    data = out.op(f"getelementptr i8, ptr {fast}, i64 {BYTES_DATA}")
+    data = _fast(out)
     type_at = out.op(f"getelementptr i64, ptr {data}, i64 {SLOT_TYPE}")
     found = out.op(f"load i64, ptr {type_at}")
     out.branch(out.op(f"icmp eq i64 {found}, {id(ty)}"), "typed", "slow")
     out.label("typed")
+    _call_fast(out, data, func_type)
+    out.label("slow")
+    callee = _helper_or_fail(out, Helper.INDIRECT, func_type, "%table", "%index", str(id(ty)))
+    _call_func(out, out.op(f"inttoptr i64 {callee} to ptr"), func_type)
+    params = ["ptr %ctx", "i64 %table", "i64 %index", "ptr %func"]
+    return _stub(f"indirect_{id(ty):x}", params, out, func_type)
+
+
+def reference(ty: DefType) -> str:
+    """`reference_<type>`: call a function reference, which is not null and of that type."""
+    out = Emitter()
+    _call_fast(out, _fast(out), ty.func)
+    out.label("slow")
+    at = out.op(f"getelementptr ptr, ptr %ctx, i64 {int(Word.HELPERS)}")
+    listed = out.op(f"load ptr, ptr {at}")
+    item = out.op(f"getelementptr ptr, ptr {listed}, i64 {int(Helper.CALLEE)}")
+    helper = out.op(f"load ptr, ptr {item}")
+    array = out.alloca("ptr")
+    out.do(f"store ptr {out.op(c_call('Py_NewRef', '%func'))}, ptr {array}")
+    found = out.op(f"call ptr @call_object(ptr {helper}, ptr {array}, i64 1)")
+    out.branch(out.op(f"icmp eq ptr {found}, null"), "failed", "found", unlikely=True)
+    out.label("failed")
+    _release_params(out, ty.func)
+    out.end(f"ret {failure(ty.func)}")
+    out.label("found")
+    callee = out.op(c_call("PyLong_AsVoidPtr", found))
+    out.do(c_call("Py_DecRef", found))
+    _call_func(out, callee, ty.func)
+    return _stub(f"reference_{id(ty):x}", ["ptr %ctx", "ptr %func"], out, ty.func)
+
+
+def _fast(out: Emitter) -> str:
+    """Where the three words of `%func`'s fast path are; goes to `slow` without one."""
+    at = out.op(f"getelementptr i8, ptr %func, i64 {fast_offset()}")
+    fast = out.op(f"load ptr, ptr {at}")
+    out.branch(out.op(f"icmp eq ptr {fast}, null"), "slow", "known", unlikely=True)
+    out.label("known")
+    return out.op(f"getelementptr i8, ptr {fast}, i64 {BYTES_DATA}")
+
+
+def _call_fast(out: Emitter, data: str, ty: FuncType) -> None:
+    """Call by these words; goes to `slow` while there is no machine code."""
     cell = out.op(f"load ptr, ptr {data}")
     code = out.op(f"load atomic i64, ptr {cell} monotonic, align 8")
     out.branch(out.op(f"icmp eq i64 {code}, 0"), "slow", "go", unlikely=True)
     out.label("go")
     context_at = out.op(f"getelementptr ptr, ptr {data}, i64 {SLOT_CONTEXT}")
     context = out.op(f"load ptr, ptr {context_at}")
-    _forward(out, out.op(f"inttoptr i64 {code} to ptr"), context, func_type)
-    out.label("slow")
-    callee = _helper_or_fail(out, Helper.INDIRECT, func_type, "%table", "%index", str(id(ty)))
-    _call_func(out, out.op(f"inttoptr i64 {callee} to ptr"), func_type)
-    params = ["ptr %ctx", "i64 %table", "i64 %index", "ptr %func"]
-    params += [f"{ir_type(t)} %p{n}" for n, t in enumerate(func_type.params)]
-    returns = result_type(func_type.results)
-    head = f"define internal {returns} @indirect_{id(ty):x}({', '.join(params)}) {{"
-    return f"{head}\n{out.text()}\n}}"
+    _forward(out, out.op(f"inttoptr i64 {code} to ptr"), context, ty)
+
+
+def _stub(name: str, params: list[str], out: Emitter, ty: FuncType) -> str:
+    listed = ", ".join([*params, *(f"{ir_type(t)} %p{n}" for n, t in enumerate(ty.params))])
+    return f"define internal {result_type(ty.results)} @{name}({listed}) {{\n{out.text()}\n}}"

@@ -1,4 +1,4 @@
-"""Lowerings of control, variables, memory and calls, and the table of all of them."""
+"""Lowerings of control, variables and memory, and the table of all of them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import Any, Final
 
 from asyncwasm.core.binary.immediates import MemArg
 from asyncwasm.core.isa.table import BY_NAME
-from asyncwasm.core.types import DefType, FuncType, IndexType
+from asyncwasm.core.types import IndexType
 from asyncwasm.errors import TrapCode
 
-from .abi import LIST_ITEMS, LIST_SIZE, Helper, Word
-from .body import CTX, MEM, Body, ir_type, result_type
+from .abi import Helper, Word
+from .body import CTX, MEM, Body
+from .emit import ir_type
 from .lower_simd import SIMD
 from .numeric import NUMERIC, fence
+from .refs import PYTHON, REF, get, put, release
 
 Lowering = Callable[[Body, tuple[Any, ...]], None]
 LOWERINGS: Final[dict[str, Lowering]] = {}
@@ -56,58 +58,59 @@ LOWERINGS["return"] = lambda body, imms: body.ret()
 
 @lowering("drop")
 def _drop(body: Body, imms: tuple[Any, ...]) -> None:
-    body.stack.pop()
+    body.give_up(body.stack.pop())
 
 
 @lowering("select")
+@lowering("select.t")
 def _select(body: Body, imms: tuple[Any, ...]) -> None:
     condition = body.pop_condition()
-    ty, otherwise = body.pop_typed()
-    _, value = body.pop_typed()
-    body.push(ty, body.out.op(f"select i1 {condition}, {ty} {value}, {ty} {otherwise}"))
-
-
-@lowering("select.t")
-def _select_t(body: Body, imms: tuple[Any, ...]) -> None:
-    for ty in imms[0]:
-        ir_type(ty)
-    _select(body, imms)
+    out = body.out
+    otherwise, value = body.stack.pop(), body.stack.pop()
+    ty = "i32" if otherwise.ty == "i1" else otherwise.ty
+    choices = f"{ty} {body.take(value)}", f"{ty} {body.take(otherwise)}"
+    chosen = out.op(f"select i1 {condition}, {choices[0]}, {choices[1]}")
+    if ty == REF:
+        release(out, out.op(f"select i1 {condition}, {choices[1]}, {choices[0]}"))
+        body.push_counted(chosen)
+    else:
+        body.push(ty, chosen)
 
 
 # Variables -------------------------------------------------------------------------------------
 
 
-@lowering("local.get")
-def _local_get(body: Body, imms: tuple[Any, ...]) -> None:
-    ty, slot = body.locals[imms[0]]
-    body.push(ty, body.out.op(f"load {ty}, ptr {slot}"))
-
-
-@lowering("local.set")
-def _local_set(body: Body, imms: tuple[Any, ...]) -> None:
-    ty, slot = body.locals[imms[0]]
-    body.out.do(f"store {ty} {body.pop()}, ptr {slot}")
+LOWERINGS["local.get"] = lambda body, imms: body.get_local(imms[0])
+LOWERINGS["local.set"] = lambda body, imms: body.set_local(imms[0])
 
 
 @lowering("local.tee")
 def _local_tee(body: Body, imms: tuple[Any, ...]) -> None:
-    ty, slot = body.locals[imms[0]]
-    value = body.pop()
-    body.out.do(f"store {ty} {value}, ptr {slot}")
-    body.push(ty, value)
+    body.set_local(imms[0])
+    body.get_local(imms[0])
 
 
 @lowering("global.get")
 def _global_get(body: Body, imms: tuple[Any, ...]) -> None:
-    ty = ir_type(body.info.globals[imms[0]].content)
-    body.push(ty, body.out.op(f"load {ty}, ptr {body.item(Word.GLOBALS, imms[0])}, {CTX}"))
+    ty = body.info.globals[imms[0]]
+    name = ir_type(ty.content)
+    place = body.item(Word.GLOBALS, imms[0])
+    if name == REF and ty.mutable:
+        body.push_counted(get(body.out, place))
+    else:
+        tag = PYTHON if name == REF else CTX
+        body.push(name, body.out.op(f"load {name}, ptr {place}, {tag}"))
 
 
 @lowering("global.set")
 def _global_set(body: Body, imms: tuple[Any, ...]) -> None:
     ty = ir_type(body.info.globals[imms[0]].content)
-    value = body.pop()
-    body.out.do(f"store {ty} {value}, ptr {body.item(Word.GLOBALS, imms[0])}, {CTX}")
+    value = body.take(body.stack.pop())
+    place = body.item(Word.GLOBALS, imms[0])
+    if ty == REF:
+        put(body.out, place, value)
+    else:
+        body.out.do(f"store {ty} {value}, ptr {place}, {CTX}")
 
 
 # Constants -------------------------------------------------------------------------------------
@@ -293,64 +296,6 @@ def _data_drop(body: Body, imms: tuple[Any, ...]) -> None:
     body.helper(Helper.DATA_DROP, str(imms[0]))
 
 
-# Calls -----------------------------------------------------------------------------------------
-
-
-@lowering("call")
-def _call(body: Body, imms: tuple[Any, ...]) -> None:
-    index = imms[0]
-    body.callees.add(index)
-    _emit_call(body, f"@f{index}", "%ctx", body.info.funcs[index].func)
-
-
-def _emit_call(body: Body, callee: str, context: str, ty: FuncType) -> None:
-    body.calls = True
-    out = body.out
-    values = [body.pop_typed() for _ in ty.params][::-1]
-    returns = result_type(ty.results)
-    args = ", ".join([f"ptr {context}", *(f"{t} {v}" for t, v in values)])
-    result = out.op(f"call {returns} {callee}({args})")
-    status = out.op(f"extractvalue {returns} {result}, 0")
-    body.unwind_if(out.op(f"icmp ne i32 {status}, 0"))
-    for number, result_ty in enumerate(ty.results, 1):
-        body.push(ir_type(result_ty), out.op(f"extractvalue {returns} {result}, {number}"))
-
-
-@lowering("call_indirect")
-def _call_indirect(body: Body, imms: tuple[Any, ...]) -> None:
-    type_index, table = imms
-    out = body.out
-    defined: DefType = body.info.types[type_index]
-    ty = defined.func
-    returns = result_type(ty.results)
-    index = body.pop()
-    if body.info.tables[table].index_type is IndexType.I32:
-        index = out.op(f"zext i32 {index} to i64")
-    values = [body.pop_typed() for _ in ty.params][::-1]
-    listed = body.item(Word.TABLES, table)
-    size = out.op(f"load i64, ptr {out.op(f'getelementptr i8, ptr {listed}, i64 {LIST_SIZE}')}")
-    outside = out.op(f"icmp uge i64 {index}, {size}")
-    body.trap_if(outside, TrapCode.TABLE_OUT_OF_BOUNDS)
-    items = out.op(f"load ptr, ptr {out.op(f'getelementptr i8, ptr {listed}, i64 {LIST_ITEMS}')}")
-    func = out.op(f"load ptr, ptr {out.op(f'getelementptr ptr, ptr {items}, i64 {index}')}")
-    body.calls = True
-    body.indirect.add(defined)
-    args = ", ".join(
-        [
-            "ptr %ctx",
-            f"i64 {table}",
-            f"i64 {index}",
-            f"ptr {func}",
-            *(f"{t} {v}" for t, v in values),
-        ]
-    )
-    result = out.op(f"call {returns} @indirect_{id(defined):x}({args})")
-    status = out.op(f"extractvalue {returns} {result}, 0")
-    body.unwind_if(out.op(f"icmp ne i32 {status}, 0"))
-    for number, result_ty in enumerate(ty.results, 1):
-        body.push(ir_type(result_ty), out.op(f"extractvalue {returns} {result}, {number}"))
-
-
 def _adapt(lower: Callable[[Body], None]) -> Lowering:
     return lambda body, imms: lower(body)
 
@@ -358,7 +303,14 @@ def _adapt(lower: Callable[[Body], None]) -> Lowering:
 _memory_access()
 LOWERINGS.update({name: _adapt(lower) for name, lower in NUMERIC.items()})
 # These register their lowerings themselves, with what is above or in `SIMD`.
-from . import lower_atomic, lower_simd_float, lower_simd_memory  # noqa: E402, F401
+from . import (  # noqa: E402
+    lower_atomic,  # noqa: F401
+    lower_call,  # noqa: F401
+    lower_reference,  # noqa: F401
+    lower_simd_float,  # noqa: F401
+    lower_simd_memory,  # noqa: F401
+    lower_table,  # noqa: F401
+)
 
 LOWERINGS.update(SIMD)
 assert all(name in BY_NAME for name in LOWERINGS), sorted(set(LOWERINGS) - set(BY_NAME))

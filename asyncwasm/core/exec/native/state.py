@@ -20,6 +20,8 @@ from asyncwasm.errors import Trap, TrapCode
 from .abi import CONTEXT_WORDS, Word
 from .body import TRAPS
 from .gates import data_address
+from .operations import operations
+from .support import value_offset
 from .ticker import tick
 
 if TYPE_CHECKING:
@@ -119,7 +121,12 @@ class InstanceState:
         self.memories: Final = array("Q", [m.cell_address() for m in instance.memories])
         self.globals: Final = array(
             "Q",
-            [cell_of(g) if isinstance(g.type.content, NumType) else 0 for g in instance.globals],
+            [
+                cell_of(item)
+                if isinstance(item.type.content, NumType)
+                else id(item) + value_offset()
+                for item in instance.globals
+            ],
         )
         self.tables: Final = array("Q", [id(t.elements) for t in instance.tables])
         self._stand_ins: Final[dict[Func, _StandIn]] = {}
@@ -130,6 +137,7 @@ class InstanceState:
         # Kept by the functions.
         slots = [slot_of(func) for func in imported]
         self.imports: Final = array("Q", [0 if s is None else data_address(s) for s in slots])
+        self.funcs: Final = array("Q", [0 if f is None else id(f) for f in instance.funcs])
         self._helpers: Final = [
             self._raise,
             self._tick,
@@ -140,6 +148,8 @@ class InstanceState:
             self._make_func,
             self._atomic_wait,
             self._atomic_notify,
+            *operations(self._here),
+            self._callee_of,
         ]
         self._helper_pointers: Final = array("Q", [id(h) for h in self._helpers])
         context = [0] * CONTEXT_WORDS
@@ -149,6 +159,7 @@ class InstanceState:
         context[Word.CALLABLES] = address_of(self.callables)
         context[Word.HELPERS] = address_of(self._helper_pointers)
         context[Word.MEMORIES] = address_of(self.memories)
+        context[Word.FUNCS] = address_of(self.funcs)
         context[Word.GLOBALS] = address_of(self.globals)
         context[Word.TABLES] = address_of(self.tables)
         context[Word.IMPORTS] = address_of(self.imports)
@@ -174,13 +185,13 @@ class InstanceState:
         tick(self._here().store)
 
     def _raise(self, trap: int) -> None:
-        code = TRAPS[trap]
-        detail = "undefined element" if code is TrapCode.TABLE_OUT_OF_BOUNDS else None
-        raise Trap(code, detail)
+        raise Trap(*TRAPS[trap])
 
     def _make_func(self, index: int) -> None:
-        # Linking the function fills in its pointer.
-        self.callables[index] = id(self._here().func(index))
+        func = self._here().func(index)
+        # Linking the function fills in the other pointer; later on it is ours to do.
+        self.callables[index] = id(self._callee(func))
+        self.funcs[index] = id(func)
 
     def _memory_grow(self, memory: int, pages: int) -> int:
         return self._here().memories[memory].grow_raw(pages) & 0xFFFFFFFFFFFFFFFF
@@ -214,4 +225,7 @@ class InstanceState:
             raise Trap(TrapCode.BAD_SIGNATURE)
         if func.instance is None:
             self._slot_of(func)  # for the next time
+        return id(self._callee(func))
+
+    def _callee_of(self, func: Func) -> int:
         return id(self._callee(func))

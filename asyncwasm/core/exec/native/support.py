@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, Final
 
 from asyncwasm.core.runtime.func import Func
+from asyncwasm.core.runtime.global_ import Global
 
 from .abi import BYTES_DATA, C_FUNCTIONS, LIST_ITEMS, LIST_SIZE
 from .stack import lowest_address
@@ -64,3 +65,12 @@ def fast_offset() -> int | None:
     words = (ctypes.c_size_t * (Func.__basicsize__ // 8)).from_address(id(probe))
     found = [8 * n for n, word in enumerate(words) if word == id(_MARK)]
     return found[0] if len(found) == 1 else None
+
+
+@cache
+def value_offset() -> int:
+    """Where a `Global` of a reference type keeps its value."""
+    probe = object.__new__(Global)
+    Global.__dict__["value"].__set__(probe, _MARK)
+    words = (ctypes.c_size_t * (Global.__basicsize__ // 8)).from_address(id(probe))
+    return 8 * list(words).index(id(_MARK))

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 from asyncwasm.errors import ValidationError
 
 from . import ticker
-from .body import LARGEST, Body, NotCoveredError, ir_type
+from .body import LARGEST, Body, NotCoveredError
 from .compiler import CompileError, Unit, compile_unit
-from .glue import call_import, call_python, indirect, lazy, prelude
+from .glue import call_import, call_python, indirect, lazy, prelude, reference
 from .lower import LOWERINGS
 from .state import address_of
 
@@ -76,7 +76,8 @@ class ModuleCode:
         definitions: dict[int, str] = {}
         native: list[int] = []
         externals: set[int] = set()
-        types: set[DefType] = set()
+        indirects: set[DefType] = set()
+        references: set[DefType] = set()
         todo, size = deque([index]), 0
         while todo:
             number = todo.popleft()
@@ -109,11 +110,13 @@ class ModuleCode:
             definitions[number] = body.text
             native.append(number)
             todo += sorted(body.callees)
-            types |= body.indirect
+            indirects |= body.indirect
+            references |= body.referred
         func = {n: self.info.funcs[n].func for n in (*definitions, *externals)}
         parts = [prelude(), *definitions.values()]
         parts += [lazy(n, func[n], self.cell(n)) for n in sorted(externals)]
-        parts += [indirect(ty) for ty in types]
+        parts += [indirect(ty) for ty in indirects]
+        parts += [reference(ty) for ty in references]
         text = "\n".join(parts)
         large = text.count("\n") > _OPTIMISED_LINES
         unit = compile_unit(text, speed=0 if large else 2)
@@ -121,7 +124,7 @@ class ModuleCode:
         codes = unit.addresses([f"f{n}" for n in native])
         # In this order, because a signal handler may raise in here.
         self._units.append(unit)
-        self._types.update(types)
+        self._types.update(indirects, references)
         for number, at in zip(native, codes, strict=True):
             self.entries[number] = at
         counts.functions += len(native)
@@ -132,15 +135,8 @@ class ModuleCode:
         span = info.bodies[index - info.imported_funcs]
         if span.end - span.start > _MAX_BODY_BYTES:
             raise NotCoveredError("a body of this size")
-        ty = info.funcs[index].func
-        for value in (*ty.params, *ty.results):
-            ir_type(value)
         body = Body(info, index, config)
         body.translate(LOWERINGS)
         if body.out.count > LARGEST:
             raise NotCoveredError("a body of this size")
-        for callee in body.callees:
-            called = info.funcs[callee].func
-            for value in (*called.params, *called.results):
-                ir_type(value)
         return body

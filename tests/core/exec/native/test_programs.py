@@ -22,11 +22,12 @@ wasmtime = pytest.importorskip("wasmtime")
 pytest.importorskip("llvmlite")
 
 # Families of instructions that run on the portable engine, and the single ones beside them.
-INTERPRETED_FAMILIES = {"table", "reference", "aggregate"}
+INTERPRETED_FAMILIES = {"aggregate"}
 INTERPRETED = set(
     """
-    throw throw_ref try_table return_call return_call_indirect call_ref return_call_ref
-    ref.as_non_null br_on_null br_on_non_null
+    throw throw_ref try_table return_call return_call_indirect return_call_ref
+    ref.test ref.test_null ref.cast ref.cast_null br_on_cast br_on_cast_fail
+    ref.i31 i31.get_s i31.get_u
     """.split()
 )
 
