@@ -130,7 +130,7 @@ class References:
             cursor.close()
         if not found:
             return b"\0" + name
-        return b"\2" + name + vector(list(found.values()))
+        return b"\2" + name + vector(sorted(found.values()))
 
     def at_inline(self, keyword: str) -> bool:
         """Whether `(keyword "name" attribute*)` comes next: an inline import or export."""

@@ -286,8 +286,10 @@ class Scope:
             contents = codes if section in _SINGLE else [vector(codes)]
             out += [encode_section(section, content) for content in contents]
         names = encode_names(name, {sort: space.names for sort, space in self.spaces.items()})
-        if names:
-            out.append(encode_section(Section.CUSTOM, write_name(NAME_SECTION) + names))
+        header = write_name(NAME_SECTION)
+        # One written out as a `@custom` annotation takes the place of the implied one.
+        if names and (Section.CUSTOM, header) not in {(s, c[: len(header)]) for s, c in self.items}:
+            out.append(encode_section(Section.CUSTOM, header + names))
         return b"".join(out)
 
 

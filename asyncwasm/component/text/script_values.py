@@ -16,9 +16,9 @@ class ComponentValue:
     """A value, of the kind that its keyword says.
 
     `value` is an `int` (for `f32` and `f64` the bit pattern), a `bool` or a `str`; a tuple of
-    values for `list` and `tuple`, of pairs of a name and a value for `record`, of names for `flags`; a pair of a name and a value or None for `variant`, a name for
-    `enum`, a value or None for `option`, a pair of whether it is `ok` and a value or None for
-    `result`.
+    values for `list` and `tuple`, of pairs of a name and a value for `record`, of names for
+    `flags`; a pair of a name and a value or None for `variant`, a name for `enum`, a value or
+    None for `option`, a pair of whether it is `ok` and a value or None for `result`.
     """
 
     kind: str

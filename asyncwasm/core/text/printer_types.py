@@ -171,19 +171,27 @@ def read_types(reader: TypeReader, signatures: dict[int, Signature]) -> list[str
     lines: list[str] = []
     index = 0
     for _ in range(reader.u32()):
-        size = 1
-        if reader.data[reader.pos] == _REC:
-            reader.pos += 1
-            size = reader.u32()
-        group = [_type(reader, index + i, signatures) for i in range(size)]
+        group, size = read_group(reader, index, signatures)
+        lines += group
         index += size
-        if size == 1:
-            # The same type as outside of a group, where text has it.
-            lines += group
-        else:
-            lines += ["(rec", *(f"  {line}" for line in group)]
-            lines[-1] += ")"
     return lines
+
+
+def read_group(
+    reader: TypeReader, index: int, signatures: dict[int, Signature]
+) -> tuple[list[str], int]:
+    """The lines of a recursion group whose first type has this index, and how many it has."""
+    size = 1
+    if reader.data[reader.pos] == _REC:
+        reader.pos += 1
+        size = reader.u32()
+    group = [_type(reader, index + i, signatures) for i in range(size)]
+    if size == 1:
+        # The same type as outside of a group, where text has it.
+        return group, 1
+    lines = ["(rec", *(f"  {line}" for line in group)]
+    lines[-1] += ")"
+    return lines, size
 
 
 def _type(reader: TypeReader, index: int, signatures: dict[int, Signature]) -> str:
