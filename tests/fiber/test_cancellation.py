@@ -9,6 +9,7 @@ import trio
 
 from asyncwasm.fiber import await_, checkpoint, live_fibers, on_fiber
 from tests.fiber.driving import Steps, at_once, echo, forever, swallow
+from tests.waiting import cancelled_once_waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -128,7 +129,7 @@ async def test_cleanup_that_awaits_behind_a_shield():
             await_(clean())
 
     log: list[str] = []
-    with anyio.move_on_after(0.01) as scope:
+    async with cancelled_once_waiting() as scope:
         await on_fiber(body)
     assert scope.cancelled_caught
     assert log == ["cleaned"]
@@ -187,7 +188,7 @@ async def test_an_error_raised_while_unwinding_comes_out():
             raise ValueError("unwinding")
 
     with pytest.raises(ValueError, match="unwinding") as info:
-        with anyio.move_on_after(0.01):
+        with anyio.move_on_after(0.1):
             await on_fiber(body)
     assert isinstance(info.value.__context__, anyio.get_cancelled_exc_class())
 
@@ -196,7 +197,7 @@ async def test_an_error_raised_while_unwinding_comes_out():
 async def test_trio_raises_again_at_every_await():
     """Level cancellation: the scope stays cancelled."""
     log: list[str] = []
-    with trio.move_on_after(0.01) as scope:
+    async with cancelled_once_waiting() as scope:
         result = await on_fiber(swallow, log, forever)
     assert log == ["Cancelled"] * 3
     assert result == "returned"
@@ -246,7 +247,7 @@ async def test_trio_cancelled_comes_out_of_a_cancelled_cleanup():
             finally:
                 log.append("cleaned")
 
-    with trio.move_on_after(0.01) as scope:
+    async with cancelled_once_waiting() as scope:
         await on_fiber(body)
     assert scope.cancelled_caught
     assert log == ["cleaned"]

@@ -131,7 +131,7 @@ def test_a_timeout():
     async def main() -> None:
         steps.append(Steps(1))
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.01):
+            async with asyncio.timeout(0.1):
                 await on_fiber(steps[0])
 
     in_task(main)
@@ -174,8 +174,8 @@ def test_a_timeout_passed_to_a_swallowing_fiber():
     log: list[str] = []
 
     async def main() -> None:
-        async with asyncio.timeout(0.01):
-            await on_fiber(swallow, log, lambda: asyncio.sleep(0.02))
+        async with asyncio.timeout(0.05):
+            await on_fiber(swallow, log, lambda: asyncio.sleep(0.1))
 
     in_task(main)
     assert log == ["CancelledError", "finished", "finished"]

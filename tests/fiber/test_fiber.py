@@ -24,6 +24,7 @@ from asyncwasm.fiber import (
     suspend,
 )
 from tests.fiber.driving import Thing, at_once, drive, echo, pause
+from tests.waiting import cancelled_once_waiting
 
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="unset")
 
@@ -439,7 +440,7 @@ async def test_cancelling_unwinds_the_fibers_in_between():
         finally:
             log.append(depth)
 
-    with anyio.move_on_after(0.01) as scope:
+    async with cancelled_once_waiting() as scope:
         await on_fiber(body, 3)
     assert scope.cancelled_caught
     assert log == [0, 1, 2, 3]

@@ -14,6 +14,7 @@ from greenlet import getcurrent, greenlet
 from asyncwasm.errors import UsageError
 from asyncwasm.fiber import Fiber, await_, in_fiber, live_fibers, on_fiber, suspend
 from tests.fiber.driving import at_once, drive, echo, forever, pause
+from tests.waiting import cancelled_once_waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -173,7 +174,7 @@ async def test_cancelling_through_foreign_greenlets():
         finally:
             log.append("fiber")
 
-    with anyio.move_on_after(0.01) as scope:
+    async with cancelled_once_waiting() as scope:
         await in_greenlet(main())
     assert scope.cancelled_caught
     assert log == ["fiber", "host"]
@@ -214,7 +215,7 @@ async def test_cancelling_in_a_greenlet_started_in_the_fiber():
         finally:
             log.append("fiber")
 
-    with anyio.move_on_after(0.01) as scope:
+    async with cancelled_once_waiting() as scope:
         await on_fiber(body)
     assert scope.cancelled_caught
     assert log == ["foreign", "fiber"]

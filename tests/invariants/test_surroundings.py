@@ -44,6 +44,7 @@ from asyncwasm import (
 )
 from asyncwasm.core.types import I32
 from tests.invariants.books import assert_idle
+from tests.waiting import cancelled_once_waiting
 
 NOTHING = FuncType()
 CALLING = '(module (import "" "" (func $h)) (func (export "f") (call $h) (call $h)))'
@@ -316,7 +317,7 @@ async def test_cancelled_through_bridges():
         finally:
             log.append("outer")
 
-    with anyio.move_on_after(0.01) as scope:
+    async with cancelled_once_waiting() as scope:
         await Bridge.spawn(outside)
     assert scope.cancelled_caught
     assert log == ["inner", "outer"]

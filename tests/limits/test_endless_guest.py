@@ -17,7 +17,7 @@ from asyncwasm import Engine, Func, Instance, Module, Store
 
 pytestmark = pytest.mark.slow
 
-ATTEMPTS = 5
+ATTEMPTS = 20
 BEAT = 0.01
 GUEST = (
     '(module (func (export "spin") (loop (br 0))) (func (export "ok") (result i32) i32.const 7))'

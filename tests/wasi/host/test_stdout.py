@@ -22,6 +22,7 @@ from asyncwasm.wasi.host.stdio import (
     StreamOutput,
     output_stream,
 )
+from tests.waiting import cancelled_once_waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -96,7 +97,7 @@ async def test_a_full_pipe_makes_the_writer_wait():
     with open(receiver, "rb", buffering=0) as other, open(sender, "wb") as file:
         stream = output_stream(file)
         assert isinstance(stream, DescriptorOutput)
-        with anyio.move_on_after(0.1) as scope:
+        async with cancelled_once_waiting() as scope:
             await stream.write(data)
         assert scope.cancelled_caught
         written = other.read(1 << 20)

@@ -13,6 +13,7 @@ import pytest
 
 from asyncwasm import Config, Engine, Func, FuncType, Instance, Module, Store, Trap, TrapCode
 from asyncwasm.core.types import F64, I32, I64, V128
+from tests.waiting import cancelled_once_waiting
 
 pytest.importorskip("llvmlite")
 
@@ -145,9 +146,7 @@ async def test_a_call_dropped_while_suspended_unwinds_native_frames():
     module = Module(store.engine, CALLING)
     instance = await Instance.new_async(store, module, [Func.new_async(store, HOST, host)])
     function = instance.get_func(store, "run")
-    # Compiling takes longer than the deadline leaves.
-    await function.call_async(store, 0)
-    with anyio.move_on_after(0.05):
+    async with cancelled_once_waiting():
         await function.call_async(store, 1)
     assert ended == [1]
 
