@@ -5,4 +5,5 @@ validate bodies only when they need them.
 """
 
 from .function import validate_function as validate_function
+from .module import validate_extern_type as validate_extern_type
 from .module import validate_module as validate_module

@@ -7,11 +7,13 @@ from typing import Final
 from asyncwasm.core.isa.features import Feature, Features, require
 from asyncwasm.core.module import ElemSegment, ExternKind, ModuleInfo
 from asyncwasm.core.types import (
+    ExternType,
     FuncType,
     IndexType,
     Limits,
     MemoryType,
     TableType,
+    TagType,
 )
 from asyncwasm.errors import ValidationError
 
@@ -48,6 +50,19 @@ def validate_module(info: ModuleInfo, features: Features, *, lazy: bool = False)
     if not lazy:
         for index in range(info.imported_funcs, len(info.funcs)):
             validate_body(module, index)
+
+
+def validate_extern_type(extern: ExternType) -> None:
+    """Validate the type of an import or export by itself.  Raises `ValidationError`."""
+    match extern:
+        case TableType():
+            _validate_table(0, extern)
+        case MemoryType():
+            _validate_memory(0, extern)
+        case TagType() if extern.type.func.results:
+            raise ValidationError("non-empty tag result type")
+        case _:
+            pass
 
 
 def _validate_types(module: ModuleContext) -> None:
