@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from asyncwasm.core.module import ModuleInfo
 from asyncwasm.core.types import (
     DefType,
     GlobalType,
@@ -30,7 +31,8 @@ class Scope:
 
     A position in a list is an index in the space.  Compilation goes through the definitions in
     order once more and finds the type of each here.  `nested` has the scopes of the components
-    that are defined in it (not imported or aliased), by their index in `components`.  `type` is the
+    that are defined in it (not imported or aliased), by their index in `components`, and `modules`
+    the decoded and validated core modules, by their index in `core_modules`.  `type` is the
     component's own type.
     """
 
@@ -49,4 +51,5 @@ class Scope:
     components: list[ComponentType] = field(default_factory=list)
     instances: list[InstanceType] = field(default_factory=list)
     nested: dict[int, Scope] = field(default_factory=dict)
+    modules: dict[int, ModuleInfo] = field(default_factory=dict)
     type: ComponentType = field(default_factory=lambda: ComponentType({}, {}))

@@ -22,4 +22,8 @@ MAX_ARGS: Final = 100_000
 MAX_NAME_BYTES: Final = 100_000
 # How deep value types are, and how many types one is made of, counted with repetition.
 MAX_TYPE_DEPTH: Final = 100
-MAX_TYPE_SIZE: Final = 1_000_000
+MAX_TYPE_SIZE: Final = 100_000
+# How many parts the type of an instance or a component has, counted with repetition.
+MAX_ITEM_SIZE: Final = 1_000_000
+# How many steps validation takes in substituting in types and in comparing them.
+MAX_WORK: Final = 5_000_000
