@@ -1,7 +1,7 @@
 """asyncwasm for the runner of the WASI test suite (https://github.com/WebAssembly/wasi-testsuite).
 
 Give this file to the suite's `run-tests` with `-r`.  `ASYNCWASM` is the command to test, by
-default `asyncwasm`.
+default `asyncwasm`, and `ASYNCWASM_RUN_OPTIONS` what to tell its `run`, such as `--engine=native`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import shlex
 import subprocess
 
 ASYNCWASM = shlex.split(os.environ.get("ASYNCWASM", "asyncwasm"))
+OPTIONS = shlex.split(os.environ.get("ASYNCWASM_RUN_OPTIONS", ""))
 
 
 def get_name() -> str:
@@ -41,4 +42,4 @@ def compute_argv(
     options = [f"--env={name}={value}" for name, value in env.items()]
     if root:
         options.append(f"--dir={root}::/")
-    return [*ASYNCWASM, "run", *options, test_path, *args]
+    return [*ASYNCWASM, "run", *OPTIONS, *options, test_path, *args]

@@ -11,11 +11,12 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from asyncwasm import wasi
+from asyncwasm import Config, Engine, Module, wasi
 from asyncwasm.wasi import Permission
 from tests.wasi.suite import adapter
 
@@ -44,9 +45,21 @@ def program_id(program: Path) -> str:
     return f"{program.parents[2].name}/{program.stem}"
 
 
+@pytest.fixture(params=["interpreter", "native"])
+def strategy(request):
+    if request.param == "native":
+        pytest.importorskip("llvmlite")
+    return request.param
+
+
+@cache  # for both event loops
+def load(program: Path, strategy: str) -> Module:
+    return Module.from_file(Engine(Config(strategy=strategy, lazy_validation=True)), program)
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("program", PROGRAMS, ids=program_id)
-async def test_program(program, tmp_path):
+async def test_program(program, strategy, tmp_path):
     expected = specification(program)
     dirs = {}
     if expected["root"]:
@@ -54,7 +67,8 @@ async def test_program(program, tmp_path):
         shutil.copytree(program.parent / expected["root"], root)
         dirs["/"] = (root, Permission.READ_WRITE)
     result = await wasi.run(
-        program,
+        load(program, strategy),
+        argv0=program.name,
         args=expected["args"],
         env=expected["env"],
         dirs=dirs,
@@ -82,9 +96,10 @@ def test_every_language_is_there():
         "rust/path_exists",
     ],
 )
-def test_the_adapter(name, tmp_path, monkeypatch):
+def test_the_adapter(name, strategy, tmp_path, monkeypatch):
     """Through the command line, as the suite's own runner does it."""
     monkeypatch.setattr(adapter, "ASYNCWASM", [sys.executable, "-m", "asyncwasm"])
+    monkeypatch.setattr(adapter, "OPTIONS", [f"--engine={strategy}"])
     (program,) = (p for p in PROGRAMS if program_id(p) == name)
     expected = specification(program)
     argv = adapter.compute_argv(
