@@ -1,0 +1,163 @@
+"""Driving a store: guest threads on a fiber, host functions as tasks around it.
+
+One task of the event loop at a time drives a store.  It runs all guest code, on one fiber of
+its own, and suspends that while no guest can go on.  Host functions that run concurrently are
+tasks of the scope that the driver opened; what they have to say to guests they post, and the
+driver sees to it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+
+from asyncwasm.errors import Trap, TrapCode
+from asyncwasm.fiber import await_, checkpoint, current_task, new_event
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+    from ..runtime.state import StoreState
+    from .scheduler import Scheduler
+
+TURN: Final = 0.01
+"""Seconds after which the event loop gets a turn even if guests always have something to do."""
+
+Done = Callable[[Any, BaseException | None], None]
+
+
+class HostTask:
+    """A host function that runs as a task; `cancel` ends it early."""
+
+    __slots__ = ("_scope", "cancelled", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.cancelled = False
+        self._scope = anyio.CancelScope()
+
+    def cancel(self) -> None:
+        """Cancel it at what it awaits."""
+        self.cancelled = True
+        self._scope.cancel()
+
+    async def run(self, awaitable: Awaitable[Any], loop: Loop, done: Done) -> None:
+        """Await it, and post what came of it: `done(value, None)` or `done(None, error)`.
+
+        An error is None there if it was cancelled, which is then to be seen in `cancelled`.
+        """
+        value: Any = None
+        failure: BaseException | None = None
+        finished = False
+        try:
+            with self._scope:
+                try:
+                    value = await awaitable
+                    finished = True
+                except Exception as error:
+                    failure = error
+                    finished = True
+            if finished:
+                self.cancelled = False
+            if finished or self._scope.cancelled_caught:
+                loop.post(lambda: done(value, failure))
+        finally:
+            loop.tasks.pop(self, None)
+            loop.wake()
+
+
+class Loop:
+    """A scope in which a store's guests make progress."""
+
+    def __init__(self, state: StoreState, group: TaskGroup) -> None:
+        self.state = state
+        self.tasks: dict[HostTask, None] = {}
+        self.driver = current_task()
+        self._group = group
+        self._posted: deque[Callable[[], None]] = deque()
+        self._event: Any = None
+        self.closed = False
+        # Set when the loop ends: what tasks wait for that do not belong to it.
+        self.waiting: set[Any] = set()
+
+    @property
+    def scheduler(self) -> Scheduler:
+        scheduler: Scheduler = self.state.scheduler
+        return scheduler
+
+    def wake(self) -> None:
+        """Have the driver look whether there is something to do."""
+        if self._event is not None:
+            self._event.set()
+            self._event = None
+
+    def post(self, action: Callable[[], None]) -> None:
+        """Have the driver do something, between guests' turns."""
+        self._posted.append(action)
+        self.wake()
+
+    def spawn(self, awaitable: Awaitable[Any], name: str, done: Done) -> HostTask:
+        """Await something in a task of its own; `done` is posted when that has ended."""
+        task = HostTask(name)
+        self.tasks[task] = None
+        self._group.start_soon(task.run, awaitable, self, done, name=name)
+        return task
+
+    def close(self) -> None:
+        """The scope has ended."""
+        self.closed = True
+        self.state.loop = None
+        self._group.cancel_scope.cancel()
+        for event in self.waiting:
+            event.set()
+
+    def is_quiet(self) -> bool:
+        """Whether nothing will happen but that guests give each other turns."""
+        return not self.tasks and not self._posted and self.scheduler.only_yields()
+
+    def drive(self, until: Callable[[], bool]) -> None:
+        """Run guests until `until()`.  Called on the driver's fiber, in an entered store.
+
+        Raises `Trap` with `ASYNC_DEADLOCK` if there is nothing to wait for, what guests raise, and
+        what host functions raise.
+        """
+        scheduler = self.scheduler
+        posted = self._posted
+        scheduler.on_ready.append(self.wake)
+        begin = time.perf_counter()
+        try:
+            while True:
+                while posted:
+                    posted.popleft()()
+                if until():
+                    return
+                if scheduler.has_candidates():
+                    # Those who give others a turn give it to the event loop too.
+                    if scheduler.only_yields() or time.perf_counter() - begin > TURN:
+                        await_(checkpoint())
+                        begin = time.perf_counter()
+                        if posted:
+                            continue
+                    if scheduler.tick():
+                        continue
+                    if posted or until():
+                        continue
+                if not self.tasks:
+                    raise deadlock(scheduler)
+                self._event = event = new_event()
+                await_(event.wait())
+                begin = time.perf_counter()
+        finally:
+            scheduler.on_ready.remove(self.wake)
+
+
+def deadlock(scheduler: Scheduler) -> Trap:
+    """The error for guests that wait for each other, or for nothing, with who waits for what."""
+    error = Trap(TrapCode.ASYNC_DEADLOCK)
+    for thread in scheduler.threads:
+        error.add_note(f"{thread.task.describe()} is {thread.describe()}")
+    return error

@@ -1,0 +1,253 @@
+"""Calling guests concurrently: `run_concurrent` and what can be done in its scope."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, TypeVarTuple, cast, final
+
+import anyio
+
+from asyncwasm.core.runtime.calls import at_turn, enter
+from asyncwasm.errors import Trap, TrapCode, UsageError
+from asyncwasm.fiber import current_task, new_event
+
+from ..runtime.state import state_of
+from .lift import Lifted, is_finished
+from .loop import HostTask, Loop
+from .task import Task
+
+if TYPE_CHECKING:
+    from asyncwasm.core import Caller, Store
+
+R = TypeVar("R")
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+RECURSIVE = "Recursive `run_concurrent` calls not supported"
+
+
+@final
+class Accessor(Generic[T]):
+    """What runs in the scope of `Store.run_concurrent` reaches the store through this.
+
+    Concurrent host functions get one as their first argument if they ask for it.  It is of no use
+    when the scope has ended.  Follows Wasmtime's `Accessor`.
+    """
+
+    __slots__ = ("_loop", "_store")
+
+    def __init__(self, store: Store[T], loop: Loop) -> None:
+        self._store = store
+        self._loop = loop
+
+    @property
+    def store(self) -> Store[T]:
+        """The store.  Guests run in it whenever the caller awaits something."""
+        return self._store
+
+    @property
+    def data(self) -> T:
+        """What was given to the store as its data."""
+        return self._store.data
+
+    def spawn(self, fn: Callable[[*Ts], Awaitable[R]], *args: *Ts) -> JoinHandle[R]:
+        """Run `fn(*args)` as a task of the scope.  Does not suspend.
+
+        An exception that it raises ends the scope.
+        """
+        handle: JoinHandle[R] = JoinHandle()
+        name = getattr(fn, "__qualname__", repr(fn))
+        handle._task = self.loop.spawn(fn(*args), name, handle._finish)
+        return handle
+
+    @property
+    def loop(self) -> Loop:
+        """For the runtime's own use.  Raises `UsageError` when the scope has ended."""
+        if self._loop.closed:
+            raise UsageError("the scope of this accessor has ended")
+        return self._loop
+
+
+@final
+class JoinHandle(Generic[R]):
+    """A task made by `Accessor.spawn`; `await` it for its result."""
+
+    __slots__ = ("_event", "_task", "_value", "aborted")
+
+    def __init__(self) -> None:
+        self._task: HostTask | None = None
+        self._event = new_event()
+        self._value: Any = None
+        self.aborted = False
+
+    def abort(self) -> None:
+        """Cancel it.  Whoever awaits it then gets None."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def _finish(self, value: Any, error: BaseException | None) -> None:
+        assert self._task is not None
+        self.aborted = self._task.cancelled
+        self._value = value
+        self._event.set()
+        if error is not None:
+            raise error
+
+    async def join(self) -> R:
+        """Wait until it has ended and return its result; None if it was aborted."""
+        await self._event.wait()
+        return cast("R", self._value)
+
+    def __await__(self) -> Any:
+        return self.join().__await__()
+
+
+@asynccontextmanager
+async def _scope(store: Store[Any]) -> AsyncIterator[Loop]:
+    # Opens the one loop of a store.  A single exception comes out as it is.
+    state = state_of(store)
+    try:
+        async with anyio.create_task_group() as group:
+            state.loop = loop = Loop(state, group)
+            try:
+                yield loop
+            finally:
+                loop.close()
+    except BaseExceptionGroup as errors:
+        if len(errors.exceptions) == 1:
+            raise errors.exceptions[0] from None
+        raise
+
+
+async def run_concurrent(store: Store[T], fn: Callable[[Accessor[T]], Awaitable[R]]) -> R:
+    """`Store.run_concurrent`."""
+    state = state_of(store)
+    if state.loop is not None:
+        raise UsageError(RECURSIVE)
+    async with _scope(store) as loop:
+        accessor = Accessor(store, loop)
+        results: list[R] = []
+
+        def finish(value: Any, error: BaseException | None) -> None:
+            if error is not None:
+                raise error
+            results.append(value)
+
+        loop.spawn(fn(accessor), getattr(fn, "__qualname__", "run_concurrent"), finish)
+        await _drive(loop, None, lambda: bool(results))
+        return results[0]
+
+
+async def _drive(loop: Loop, caller: Caller[Any] | None, until: Callable[[], bool]) -> None:
+    def run() -> None:
+        loop.drive(until)
+
+    await _enter(loop, caller, run)
+
+
+async def _enter(loop: Loop, caller: Caller[Any] | None, run: Callable[[], R]) -> R:
+    state = loop.state
+    current = state.current
+    try:
+        return await at_turn(state.store, caller, enter, run, ())
+    except BaseException:
+        state.current = current
+        if state.store.failed:
+            # Nothing in the store can be entered any more.
+            loop.scheduler.close()
+        raise
+
+
+class _Call:
+    # One call by the host: what became of it.
+    __slots__ = ("event", "resolved", "result", "task")
+
+    def __init__(self) -> None:
+        self.resolved = False
+        self.result: Any = None
+        self.task: Task | None = None
+        self.event: Any = None
+
+    def resolve(self, result: Any) -> None:
+        self.result = result
+        self.resolved = True
+        if self.event is not None:
+            self.event.set()
+
+    def start(self, lifted: Lifted, args: tuple[Any, ...]) -> None:
+        state = lifted.instance.state
+        state.check_entry(lifted.data)
+        self.task = lifted.start(lambda: args, self.resolve, state.current)
+
+    def ended(self) -> bool:
+        return self.task is None or is_finished(self.task)
+
+
+async def call_async(lifted: Lifted, caller: Caller[Any] | None, args: tuple[Any, ...]) -> Any:
+    """Call a function of a component that has concurrency; its result as the guest gave it.
+
+    Drives the store until the call has returned and its task has ended, or nothing more can
+    happen for the moment.  Within another scope of the store that is open, that one goes on being
+    driven meanwhile.
+    """
+    store = lifted.data.store
+    loop = lifted.instance.state.loop
+    call = _Call()
+
+    def run() -> None:
+        assert loop is not None
+        call.start(lifted, args)
+        loop.drive(lambda: call.resolved)
+        if outermost:
+            quiet = loop.is_quiet
+            loop.drive(lambda: call.ended() or quiet())
+
+    outermost = loop is None
+    if loop is None:
+        async with _scope(store) as loop:
+            await _enter(loop, caller, run)
+    elif current_task() is loop.driver:
+        await _enter(loop, caller, run)
+    else:
+        raise UsageError(f"{RECURSIVE}: use `call_concurrent` with an accessor here")
+    return call.result
+
+
+def call_sync(lifted: Lifted, args: tuple[Any, ...]) -> Any:
+    """Call a function of a synchronous type, within an entered store.  Never suspends."""
+    call = _Call()
+    call.start(lifted, args)
+    if not call.resolved:
+        raise Trap(TrapCode.CANNOT_BLOCK_SYNC_TASK)
+    return call.result
+
+
+async def call_concurrent(lifted: Lifted, accessor: Accessor[Any], args: tuple[Any, ...]) -> Any:
+    """Call a function in the scope of an accessor, while other calls are in progress.
+
+    Returns the result as the guest gave it, when it has; its task may still have things to do.
+    Cancelling this does not cancel the guest.
+    """
+    loop = accessor.loop
+    if loop.state is not lifted.instance.state:
+        raise UsageError("the accessor belongs to another store")
+    call = _Call()
+    call.event = event = new_event()
+
+    def start() -> None:
+        # Not in the name of whatever guest thread happens to be running.
+        state = loop.state
+        current, state.current = state.current, None
+        call.start(lifted, args)
+        state.current = current
+
+    loop.post(start)
+    loop.waiting.add(event)
+    try:
+        await event.wait()
+    finally:
+        loop.waiting.discard(event)
+    if not call.resolved:
+        raise UsageError("the scope of the call has ended before it returned")
+    return call.result

@@ -1,0 +1,103 @@
+"""A call as its caller sees it.  See "Subtask State" in `CanonicalABI.md`."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from asyncwasm.errors import CanonicalAbiError, Trap, TrapCode
+
+from ..runtime.task import CallContext
+from .waitable import EventCode, Waitable
+
+OnCancel: TypeAlias = Callable[[], None]
+"""Asks the callee to end early."""
+
+
+class SubtaskState(enum.IntEnum):
+    """How far a call is; the numbers are the Canonical ABI's."""
+
+    STARTING = 0
+    STARTED = 1
+    RETURNED = 2
+    CANCELLED_BEFORE_STARTED = 3
+    CANCELLED_BEFORE_RETURNED = 4
+
+
+class Subtask(Waitable):
+    """A call of a lowered function, a waitable where it was made asynchronously.
+
+    `loans` is what the caller lent to it, until the caller learns of the outcome.
+    """
+
+    __slots__ = (
+        "cancellation_requested",
+        "flat_results",
+        "loans",
+        "name",
+        "on_cancel",
+        "resolve_delivered",
+        "state",
+    )
+
+    kind = "a subtask"
+
+    def __init__(self, name: str = "") -> None:
+        super().__init__()
+        self.name = name
+        self.state = SubtaskState.STARTING
+        self.on_cancel: OnCancel | None = None
+        self.loans = CallContext()
+        self.resolve_delivered = False
+        self.cancellation_requested = False
+        self.flat_results: tuple[Any, ...] = ()
+
+    def is_resolved(self) -> bool:
+        """Whether the callee has returned or was cancelled."""
+        return self.state >= SubtaskState.RETURNED
+
+    def resolve(self, state: SubtaskState, flat_results: tuple[Any, ...] = ()) -> None:
+        """Record the outcome, and wake up who waits for it."""
+        self.state = state
+        self.flat_results = flat_results
+        self.wake()
+
+    def resolve_cancelled(self) -> None:
+        """Record that the callee ended without a result."""
+        self.resolve(
+            SubtaskState.CANCELLED_BEFORE_STARTED
+            if self.state is SubtaskState.STARTING
+            else SubtaskState.CANCELLED_BEFORE_RETURNED
+        )
+
+    def deliver_resolve(self) -> None:
+        """The caller learns of the outcome: what it lent comes back."""
+        self.resolve_delivered = True
+        self.loans.release()
+
+    def note_progress(self, index: int) -> None:
+        """Have an event pending that tells the state it has when delivered."""
+
+        def event() -> tuple[int, int, int]:
+            if self.is_resolved() and not self.resolve_delivered:
+                self.deliver_resolve()
+            return EventCode.SUBTASK, index, self.state
+
+        self.set_pending_event(event)
+
+    def discard(self) -> None:
+        """Drop it.  Raises `Trap` if the caller does not know of the outcome."""
+        if not self.resolve_delivered:
+            raise Trap(TrapCode.SUBTASK_DROP_NOT_RESOLVED)
+        super().discard()
+
+    def describe(self) -> str:
+        return f"the call of `{self.name}`" if self.name else "a call"
+
+
+def expect_subtask(item: object) -> Subtask:
+    """`item`, taken from a handle table.  Raises `CanonicalAbiError` if it is none."""
+    if isinstance(item, Subtask):
+        return item
+    raise CanonicalAbiError("handle is not a subtask")
