@@ -20,6 +20,7 @@ class Statistics:
 
     def __init__(self) -> None:
         self.functions = 0
+        self.optimised = 0
         self.units = 0
         self.seconds = 0.0
         self.interpreted: dict[str, int] = {}

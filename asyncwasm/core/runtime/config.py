@@ -30,6 +30,9 @@ class Config:
       compiles functions to machine code when they are first called, where it can, and runs
       the others on the portable one; `"auto"` is the engine that suits most programs (today
       that is the portable one).
+    * `opt_level`: how the native engine compiles a function before its first call: `"tiered"`
+      quickly, and better in the background when it turns out to take time; `"none"` quickly for
+      good; `"speed"` as well as it can, which takes ten times as long.
     * `async_support`: `None` lets every store decide (a store comes to require async entry
       points once something async is attached to it); `True` refuses all sync entry points,
       `False` all async ones.
@@ -48,6 +51,7 @@ class Config:
     """
 
     strategy: Literal["auto", "interpreter", "native"] = "auto"
+    opt_level: Literal["tiered", "none", "speed"] = "tiered"
     async_support: bool | None = None
     consume_fuel: bool = False
     epoch_interruption: bool = False
@@ -89,6 +93,8 @@ class Config:
     def __post_init__(self) -> None:
         if self.strategy not in ("auto", "interpreter", "native"):
             raise ValueError(f"unknown strategy {self.strategy!r}")
+        if self.opt_level not in ("tiered", "none", "speed"):
+            raise ValueError(f"unknown opt_level {self.opt_level!r}")
         if self.async_support not in (None, True, False):
             raise ValueError("async_support must be None, True or False")
         if self.preemption_interval is not None and not self.preemption_interval > 0:

@@ -25,13 +25,15 @@ class EngineStatistics:
     """What an engine has compiled so far.
 
     * `functions_compiled`: functions that have machine code.
+    * `functions_optimised`: those of them whose code was optimised.
     * `functions_interpreted`: for each reason why a function has none, the number of functions.
       Functions that were not tried yet are not in here.
-    * `units`: how often the compiler ran; it takes functions together that call each other.
-    * `compile_seconds`: the time that callers have waited for it.
+    * `units`: how often the compiler ran; optimising takes functions with what they call.
+    * `compile_seconds`: the time that calls have waited for it.
     """
 
     functions_compiled: int
+    functions_optimised: int
     functions_interpreted: Mapping[str, int]
     units: int
     compile_seconds: float
@@ -79,7 +81,11 @@ class Engine:
         """What was compiled so far.  All zero for an engine that only interprets."""
         found = self._executor.statistics
         return EngineStatistics(
-            found.functions, dict(found.interpreted), found.units, found.seconds
+            found.functions,
+            found.optimised,
+            dict(found.interpreted),
+            found.units,
+            found.seconds,
         )
 
     def increment_epoch(self) -> None:

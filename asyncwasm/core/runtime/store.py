@@ -268,10 +268,10 @@ class Store(Generic[T]):
         config = self.engine.config
         if depth == 0:
             self._waiting = None
+        if depth == 0:
+            self.interrupt[0] = 0
+            self.engine.call_started(self)
         if config.checks_interrupts:
-            if depth == 0:
-                self.interrupt[0] = 0
-                self.engine.call_started(self)
             if config.epoch_interruption:
                 self._flag_epoch()
             interval = config.preemption_interval

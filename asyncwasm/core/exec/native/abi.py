@@ -82,6 +82,8 @@ class Helper(enum.IntEnum):
     """`(segment)`."""
     CALLEE = 14
     """`(function reference)`: for one without a fast path, what `INDIRECT` gives, or a trap."""
+    SAMPLE = 15
+    """`(function)`: as `POLL`, from code of that function that is not optimised."""
 
 
 CONTEXT_WORDS: Final = len(Word)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from asyncwasm.core.binary.immediates import BrTable, read_instruction, read_val_type
 from asyncwasm.core.binary.leb128 import read_u32
-from asyncwasm.core.isa.table import BY_NAME
 from asyncwasm.core.types import DefType, FuncType, ValType
 from asyncwasm.errors import TrapCode
 
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
     Lowering = Callable[["Body", tuple[Any, ...]], None]
 
-_LOOP: Final = bytes([BY_NAME["loop"].opcode])
 # Values of a function without calls up to which its frame is surely small.
 _SMALL_FRAME: Final = 512
 # Values from which a function's frame may be too large to rely on the stack's reserve, and the
@@ -81,6 +79,11 @@ class Label:
 
 class Body(Operands):
     """The translation of one function."""
+
+    # What a check calls, and whether there are checks for the sake of time; units that are to be
+    # replaced by faster ones set both, because it shows there what takes time.
+    poll = "@poll(ptr %ctx)"
+    watched = False
 
     def __init__(self, info: ModuleInfo, index: int, config: Config) -> None:
         super().__init__()
@@ -161,7 +164,7 @@ class Body(Operands):
         """Call the poll helper if the store asks for it, or has no fuel left."""
         out = self.out
         due = ""
-        if self.config.checks_interrupts:
+        if self.config.checks_interrupts or self.watched:
             counter = f"inttoptr (i64 {COUNTER_ADDRESS} to ptr)"
             now = out.op(f"load atomic i64, ptr {counter} monotonic, align 8")
             seen = out.op(f"load i64, ptr {self.word(Word.INTERRUPT)}, {CTX}")
@@ -175,7 +178,7 @@ class Body(Operands):
         poll, after = out.fresh("poll"), out.fresh("go")
         out.branch(due, poll, after, unlikely=True)
         out.label(poll)
-        status = out.op("call i32 @poll(ptr %ctx)")
+        status = out.op(f"call i32 {self.poll}")
         self.unwind_if(out.op(f"icmp ne i32 {status}, 0"))
         out.jump(after)
         out.label(after)
@@ -350,7 +353,8 @@ class Body(Operands):
         """
         config = self.config
         stack = self.calls or self.out.count > _SMALL_FRAME
-        due = config.epoch_interruption or (config.checks_interrupts and self.calls)
+        timed = config.checks_interrupts or self.watched
+        due = config.epoch_interruption or (timed and self.calls)
         poll = due or config.consume_fuel
         start = self.info.bodies[self.index - self.info.imported_funcs].start
         lines: list[str] = []
@@ -390,7 +394,7 @@ class Body(Operands):
                 f"  %entry.both = or i1 {conditions[0]}, {conditions[-1]}",
                 "  br i1 %entry.both, label %entry.poll, label %start, !prof !0",
                 "entry.poll:",
-                "  %entry.status = call i32 @poll(ptr %ctx)",
+                f"  %entry.status = call i32 {self.poll}",
                 "  %entry.failed = icmp ne i32 %entry.status, 0",
                 "  br i1 %entry.failed, label %unwind, label %start, !prof !0",
             ]
@@ -488,20 +492,3 @@ class Body(Operands):
             f"  ret {self.returns} {{ {failed} }}",
             "}",
         ]
-
-
-def has_loops(info: ModuleInfo, index: int) -> bool:
-    """Whether a function that was validated has a `loop`, as far as can be told quickly."""
-    span = info.bodies[index - info.imported_funcs]
-    data = info.data
-    if data.find(_LOOP, span.start, span.end) < 0:
-        return False
-    groups, pos = read_u32(data, span.start)
-    for _ in range(groups):
-        _, pos = read_u32(data, pos)
-        _, pos = read_val_type(data, pos, info.types)
-    while pos < span.end:
-        row, _, pos = read_instruction(data, pos, info.types)
-        if row.name == "loop":
-            return True
-    return False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from array import array
-from collections.abc import Callable
 from itertools import count
 from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +12,6 @@ from asyncwasm.core.exec.protocol import Statistics
 from asyncwasm.core.runtime.words import LEAVE, LOWEST
 
 from . import ticker
-from .body import has_loops
 from .gates import Gates, make_slot
 from .stack import lowest_address
 from .state import InstanceState
@@ -36,14 +34,13 @@ class NativeExecutor:
     """Runs guest functions as machine code where that is possible.  Implements `Executor`.
 
     The other functions of an instance run on `portable`; either calls the other through
-    `Func`.  Functions with loops are compiled before they run; others run on `portable` for
-    `patience` calls first, because most functions of most programs are called a few times.
+    `Func`.  A function is compiled when it is first called, quickly, and optimised in the
+    background when it is found running at a tick.
     """
 
-    def __init__(self, config: Config, portable: Portable, patience: int = 0) -> None:
+    def __init__(self, config: Config, portable: Portable) -> None:
         self._config: Final = config
         self._portable: Final = portable
-        self._patience: Final = patience
         # By the file name in tracebacks.
         self._instances: Final[weakref.WeakValueDictionary[str, Instance]] = (
             weakref.WeakValueDictionary()
@@ -92,49 +89,15 @@ class NativeExecutor:
         self._portable.install(func, first_call, first_call)
 
     def _settle(self, func: Func) -> None:
-        """Give `func` code: the machine's if there is some or is to be, or the portable."""
+        """Give `func` code: the machine's, or the portable if it cannot have that."""
         instance, index = func.instance, func.index
         assert instance is not None
         assert index is not None
         module = instance._module
         module.validate_body(index)
         code = self._code_of(module)
-        compiled = code.entries[index] or index in code.reasons
-        if not compiled and self._patience and not has_loops(code.info, index):
-            self._wait(func, code, *self._portable.make(func))
-            return
-        self._promote(func, code)
-
-    def _wait(
-        self, func: Func, code: ModuleCode, fn: Callable[..., Any], raw: Callable[..., Any]
-    ) -> None:
-        """Let `func` run on the portable engine until it was called often enough."""
-        left = self._patience
-        index = func.index
-        assert index is not None
-
-        def counted(attribute: str, run: Callable[..., Any]) -> Callable[..., Any]:
-            def counting(*args: Any) -> Any:
-                nonlocal left
-                left -= 1
-                if left > 0 and not code.entries[index]:
-                    return run(*args)
-                if getattr(func, attribute) is counting:
-                    self._promote(func, code)
-                return getattr(func, attribute)(*args)
-
-            return counting
-
-        both = counted("fn", fn)
-        self._portable.install(func, both, both if raw is fn else counted("raw", raw))
-
-    def _promote(self, func: Func, code: ModuleCode) -> None:
-        """Compile `func` and put it in place; or the portable form, if that cannot be."""
-        instance, index = func.instance, func.index
-        assert instance is not None
-        assert index is not None
         if not code.entries[index]:
-            code.compile(instance._module, self._config, index, self.statistics)
+            code.compile(module, index)
         if index in code.reasons:
             func.store.lend_stack()
             self._portable.install(func, *self._portable.make(func))
@@ -144,6 +107,10 @@ class NativeExecutor:
         # The gates keep alive what the function works on: the instance, and the module's code.
         raw = self._gates.inward(func.type.func).install(func, slot, (code, instance))
         self._portable.install(func, raw, raw)
+
+    def _sampled(self, instance: Instance, index: int) -> None:
+        """Code of a function that is not optimised was running when a tick was noticed."""
+        self._code_of(instance._module).sampled(instance._module, index)
 
     def _slot_of(self, func: Func) -> bytes | None:
         """The slot of a function, or None if only Python can call it."""
@@ -164,13 +131,15 @@ class NativeExecutor:
         found: ModuleCode | None = module.translations.get(_CODE)
         if found is None:
             # Another thread may be here too, and there must be only one.
-            found = module.translations.setdefault(_CODE, ModuleCode(module))
+            found = module.translations.setdefault(
+                _CODE, ModuleCode(module, self._config, self.statistics)
+            )
         return found
 
     def _state_of(self, instance: Instance) -> InstanceState:
         found: InstanceState | None = instance.namespace.get(_STATE)
         if found is None:
-            found = InstanceState(instance, next(self._numbers), self._slot_of)
+            found = InstanceState(instance, next(self._numbers), self._slot_of, self._sampled)
             # A table's element may be overwritten while its code runs: as in Wasmtime, an
             # instance is the store's for good.
             store = instance.store

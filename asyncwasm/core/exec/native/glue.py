@@ -67,6 +67,15 @@ define internal i32 @poll(ptr %ctx) noinline cold {{
   %s = extractvalue {{ i32, i64 }} %r, 0
   ret i32 %s
 }}
+define internal i32 @sample(ptr %ctx, i64 %index) noinline cold {{
+  %at = getelementptr ptr, ptr %ctx, i64 {int(Word.HELPERS)}
+  %list = load ptr, ptr %at
+  %item = getelementptr ptr, ptr %list, i64 {int(Helper.SAMPLE)}
+  %callable = load ptr, ptr %item
+  %r = {helper_call("%callable", "%index")}
+  %s = extractvalue {{ i32, i64 }} %r, 0
+  ret i32 %s
+}}
 define internal void @add_frame(ptr %ctx, ptr %name, i32 %offset) noinline cold {{
   %at = getelementptr ptr, ptr %ctx, i64 {int(Word.FILENAME)}
   %file = load ptr, ptr %at

@@ -111,10 +111,15 @@ class InstanceState:
     """
 
     def __init__(
-        self, instance: Instance, number: int, slot_of: Callable[[Func], bytes | None]
+        self,
+        instance: Instance,
+        number: int,
+        slot_of: Callable[[Func], bytes | None],
+        sampled: Callable[[Instance, int], None],
     ) -> None:
         self.instance: Final = weakref.ref(instance)
         self._slot_of = slot_of
+        self._sampled = sampled
         store = instance.store
         self.filename: Final = ctypes.create_string_buffer(f"<wasm {number}>".encode())
         # Memories and globals are the instance's own and stay; pointers to them are enough.
@@ -150,6 +155,7 @@ class InstanceState:
             self._atomic_notify,
             *operations(self._here),
             self._callee_of,
+            self._sample,
         ]
         self._helper_pointers: Final = array("Q", [id(h) for h in self._helpers])
         context = [0] * CONTEXT_WORDS
@@ -183,6 +189,11 @@ class InstanceState:
 
     def _tick(self) -> None:
         tick(self._here().store)
+
+    def _sample(self, index: int) -> None:
+        here = self._here()
+        self._sampled(here, index)
+        tick(here.store)
 
     def _raise(self, trap: int) -> None:
         raise Trap(*TRAPS[trap])

@@ -80,6 +80,11 @@ class Flag:
             self.words[SEEN] = 0
 
 
+def now() -> int:
+    """The count."""
+    return _WORDS[_COUNTER]
+
+
 def tick(store: Store[Any]) -> None:
     """What native code calls at a check: lets others run, then polls if the flag is raised.
 

@@ -29,7 +29,9 @@ class Ours:
         engine: Engine | None = None,
         imports: Sequence[Any] = (),
     ) -> None:
-        self.engine = engine or Engine(Config(strategy=strategy, shared_memory=True))
+        self.engine = engine or Engine(
+            Config(strategy=strategy, opt_level="speed", shared_memory=True)
+        )
         self.store = Store(self.engine)
         module = Module(self.engine, bytes(wasmtime.wat2wasm(wat)))
         self.instance = Instance.new(self.store, module, list(imports))

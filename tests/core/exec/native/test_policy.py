@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import time
+from typing import Any
 
 import pytest
 
 from asyncwasm import Config, Engine, Func, FuncType, Instance, Module, Store, UsageError
-from asyncwasm.core.exec.interp import Interpreter
-from asyncwasm.core.exec.native import NativeExecutor
 from asyncwasm.core.exec.native.lower import LOWERINGS
 from asyncwasm.core.types import I32
 
@@ -35,36 +35,59 @@ def _not_covered(monkeypatch):
     monkeypatch.delitem(LOWERINGS, "i32.popcnt")
 
 
-def patient(patience: int) -> tuple[Engine, Store[None], Instance]:
-    """An engine that waits for so many calls."""
-    engine = Engine()
-    engine._executor = NativeExecutor(engine.config, Interpreter(engine.config), patience)
+def made(**options: Any) -> tuple[Engine, Store[None], Instance]:
+    engine = Engine(Config(strategy="native", **options))
     store: Store[None] = Store(engine)
     host = Func.new(store, FuncType((I32,), (I32,)), lambda caller, n: n * 2)
     return engine, store, Instance.new(store, Module(engine, TEXT), [host])
 
 
-def test_functions_without_loops_are_compiled_when_they_were_called_often():
-    engine, store, instance = patient(5)
+def test_functions_are_compiled_when_they_are_called():
+    engine, store, instance = made()
     plain = instance.get_func(store, "plain")
     assert plain is not None
-    for count in range(1, 10):
+    assert engine.statistics().functions_compiled == 0
+    for _ in range(3):
         assert plain.call(store, 3) == 7
-        assert bool(engine.statistics().functions_compiled) == (count >= 5), count
-    assert engine.statistics().functions_interpreted == {}
+    found = engine.statistics()
+    assert (found.functions_compiled, found.functions_optimised, found.units) == (2, 0, 2)
+    assert found.compile_seconds > 0
 
 
-def test_functions_with_loops_are_compiled_before_they_run():
-    engine, store, instance = patient(5)
+def test_a_function_can_be_optimised_before_it_runs():
+    engine, store, instance = made(opt_level="speed")
+    plain = instance.get_func(store, "plain")
+    assert plain is not None
+    assert plain.call(store, 3) == 7
+    found = engine.statistics()
+    # What it calls is in the same unit.
+    assert (found.functions_compiled, found.functions_optimised, found.units) == (2, 2, 1)
+
+
+@pytest.mark.parametrize("preemption_interval", [0.01, None])
+def test_a_function_that_takes_time_is_optimised(preemption_interval: float | None):
+    engine, store, instance = made(preemption_interval=preemption_interval)
     loop = instance.get_func(store, "loop")
     assert loop is not None
-    assert loop.call(store, 3) == 3
+    deadline = time.monotonic() + 30
+    while not engine.statistics().functions_optimised:
+        assert loop.call(store, 10_000_000) == 10_000_000
+        assert time.monotonic() < deadline
+    assert loop.call(store, 1000) == 1000
     assert engine.statistics().functions_compiled == 1
-    assert engine.statistics().compile_seconds > 0
+
+
+def test_without_tiers_nothing_is_optimised():
+    engine, store, instance = made(opt_level="none")
+    loop = instance.get_func(store, "loop")
+    assert loop is not None
+    for _ in range(10):
+        loop.call(store, 10_000_000)
+    assert engine.statistics().functions_optimised == 0
 
 
 def test_interpreted_code_calls_compiled_code_directly():
-    _, store, instance = patient(3)
+    _, store, instance = made()
     mixed = instance.get_func(store, "mixed")
     assert mixed is not None
     for _ in range(5):

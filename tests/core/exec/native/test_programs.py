@@ -40,8 +40,8 @@ def test_every_instruction_is_compiled_or_known_to_be_interpreted():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("start", [0, 5000])
-@pytest.mark.parametrize("strategy", ["native", "auto"])
-def test_programs(start: int, strategy: str):
+@pytest.mark.parametrize("opt_level", ["none", "speed"])
+def test_programs(start: int, opt_level: str):
     for seed in range(start, start + 12):
         generator = Generator(seed)
         wasm = bytes(wasmtime.wat2wasm(generator.module()))
@@ -51,15 +51,16 @@ def test_programs(start: int, strategy: str):
             for i, (params, _) in enumerate(generator.signatures)
             for _ in range(3)
         ]
-        found = ours(wasm, calls, {"strategy": strategy})
+        found = ours(wasm, calls, {"strategy": "native", "opt_level": opt_level})
         assert found == ours(wasm, calls, {"strategy": "interpreter"}), f"seed {seed}"
         assert found == theirs(wasm, calls), f"seed {seed}"
 
 
 @pytest.mark.slow
-def test_control_flow():
+@pytest.mark.parametrize("opt_level", ["none", "speed"])
+def test_control_flow(opt_level: Any):
     their_engine = wasmtime.Engine()
-    engine = Engine(Config(strategy="native"))
+    engine = Engine(Config(strategy="native", opt_level=opt_level))
     for seed in range(30):
         wasm = bytes(wasmtime.wat2wasm(ControlGenerator(seed, 40 + seed % 100).module()))
         their_store = wasmtime.Store(their_engine)
@@ -117,8 +118,8 @@ def _f32_bits(value: float) -> int:
         return 0x7F800000 if value > 0 else 0xFF800000
 
 
-@pytest.fixture(scope="module")
-def instructions() -> dict[str, Any]:
+@pytest.fixture(scope="module", params=["none", "speed"])
+def instructions(request: pytest.FixtureRequest) -> dict[str, Any]:
     """For every row a native function that does just that, on raw values."""
     lines = [
         f'(func (export "{row.name}") (param {" ".join(row.params or ())}) '
@@ -126,7 +127,7 @@ def instructions() -> dict[str, Any]:
         f"{' '.join(f'(local.get {n})' for n in range(len(row.params or ())))} {row.name})"
         for row in ROWS
     ]
-    engine = Engine(Config(strategy="native"))
+    engine = Engine(Config(strategy="native", opt_level=request.param))
     store: Store[None] = Store(engine)
     instance = Instance.new(store, Module(engine, f"(module {' '.join(lines)})"))
     return {row.name: instance.get_func(store, row.name) for row in ROWS}
