@@ -19,6 +19,7 @@ from .. import syntax
 from ..scope import Scope
 from ..syntax import Sort, SortIndex, StringEncoding
 from ..types import (
+    AnyType,
     ComponentType,
     ExternType,
     FuncType,
@@ -91,6 +92,7 @@ def compile_component(engine: Engine, scope: Scope) -> Program:
             compiler.define(root, definition)
     for name, item in root.exports.items():
         _check_export(name, item)
+        compiler.name_types(name, item)
     program.exports = root.exports
     return program
 
@@ -275,6 +277,7 @@ class _Compiler:
             case _:
                 raise ValidationError("value imports are not supported", offset=decl.offset)
         item = self._import(frame, path, ty)
+        self.name_types(path[0], item)
         if sort is Sort.INSTANCE:
             frame.spaces[sort].append(item)
         else:
@@ -298,7 +301,7 @@ class _Compiler:
                     imports.append(ImportResource(path, known))
                 return ResourceItem(known)
             case TypeExport(other):
-                return TypeItem(other)
+                return _type_item(frame, other)
             case InstanceType(exports):
                 return InstanceItem(
                     {name: self._import(frame, (*path, name), e) for name, e in exports.items()}
@@ -307,6 +310,15 @@ class _Compiler:
                 raise ValidationError("root-level component imports are not supported")
             case _:
                 raise ValidationError("value imports are not supported")
+
+    def name_types(self, name: str, item: Any) -> None:
+        """Note the names that the component's imports and exports give to types."""
+        if isinstance(item, TypeItem):
+            if item.type is not None:
+                self.program.type_names.append((name, item.type))
+        elif isinstance(item, InstanceItem):
+            for below, inner in item.exports.items():
+                self.name_types(below, inner)
 
     def _new_resource(self) -> int:
         self.program.resources += 1
@@ -359,7 +371,7 @@ class _Compiler:
     def _type(self, frame: _Frame, definition: object) -> None:
         space = frame.spaces[Sort.TYPE]
         if not isinstance(definition, syntax.ResourceDef):
-            space.append(TypeItem(frame.scope.types[len(space)]))
+            space.append(_type_item(frame, frame.scope.types[len(space)]))
             return
         destructor = definition.destructor
         core = None if destructor is None else frame.spaces[Sort.CORE_FUNC][destructor]
@@ -500,6 +512,12 @@ class _Compiler:
             index = known[item] = len(known)
             self.program.initializers.append(make(index, item))
         return index
+
+
+def _type_item(frame: _Frame, ty: AnyType) -> TypeItem:
+    if isinstance(ty, (FuncType, ResourceId, InstanceType, ComponentType, ModuleType)):
+        return TypeItem(None)
+    return TypeItem(substitute(ty, frame.resource))
 
 
 def _core_export(instance: int | dict[str, CoreDef], name: str) -> CoreDef:

@@ -105,9 +105,9 @@ class ResourceItem:
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class TypeItem:
-    """Any other type, which does not exist at run time."""
+    """Any other type, which does not exist at run time; None for those that values do not have."""
 
-    type: Any
+    type: ValType | None
 
 
 @final
@@ -288,7 +288,8 @@ class Program:
     """A compiled component.
 
     `parents` has for each component instance the number of the one it was made by, None for the
-    component's own, which is number 0.  `has_threads` says that something looks at thread
+    component's own, which is number 0.  `type_names` are names by which imports and exports know
+    types.  `has_threads` says that something looks at thread
     indices or storage, `has_async` that a task may do other things than to run and return.
     """
 
@@ -298,6 +299,7 @@ class Program:
     trampolines: list[Trampoline] = field(default_factory=list)
     exports: dict[str, Any] = field(default_factory=dict)
     parents: list[int | None] = field(default_factory=list)
+    type_names: list[tuple[str, ValType]] = field(default_factory=list)
     core_instances: int = 0
     memories: int = 0
     tables: int = 0

@@ -1,0 +1,71 @@
+"""What the Component Model keeps with a store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, final
+
+from asyncwasm.errors import Trap, TrapCode
+
+from ..concurrency.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from asyncwasm.core import Store
+
+    from ..concurrency.loop import Loop
+    from .host_table import HostTable
+    from .instance import InstanceData
+    from .task import Thread
+
+_KEY: Final = "component"
+HOSTCALL_FUEL: Final = 128 << 20
+
+
+@final
+class StoreState:
+    """The components' side of a store.
+
+    `current` is the guest thread that runs, or whose host function does; None outside of
+    components.  `host` has the resources that the host holds.  `fuel` is how many bytes one call
+    may copy between host and guest.  `scheduler` has the guest threads that wait, `loop` is what
+    drives them, while something does.
+    """
+
+    __slots__ = ("current", "fuel", "host", "loop", "recursive", "scheduler", "store")
+
+    def __init__(self, store: Store[Any]) -> None:
+        from .host_table import HostTable
+
+        self.store = store
+        self.current: Thread | None = None
+        self.host: HostTable = HostTable()
+        self.fuel = HOSTCALL_FUEL
+        self.scheduler = Scheduler(getattr(store.engine.config, "scheduler_seed", None))
+        self.loop: Loop | None = None
+        # Without concurrency there is nothing that a recursive call could confuse.
+        self.recursive = not getattr(store.engine.config, "wasm_component_model_async", True)
+
+    def check_entry(self, data: InstanceData) -> None:
+        """Trap unless the host may call a function of this instance now.
+
+        It may not after guest code has failed in the store, nor from a host function that the
+        instance called, directly or through others.
+        """
+        if self.store.failed:
+            raise Trap(TrapCode.CANNOT_ENTER_COMPONENT)
+        thread = self.current
+        if thread is None or self.recursive:
+            return
+        while thread is not None:
+            task = thread.task
+            if task.instance.data is data:
+                raise Trap(TrapCode.CANNOT_ENTER_COMPONENT)
+            thread = task.caller
+
+
+def state_of(store: Store[Any]) -> StoreState:
+    """The components' side of a store, made when first asked for."""
+    found = store.attached.get(_KEY)
+    if found is None:
+        found = store.attached[_KEY] = StoreState(store)
+    assert isinstance(found, StoreState)
+    return found
