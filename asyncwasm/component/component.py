@@ -191,4 +191,7 @@ def to_binary(wasm: Source) -> bytes:
         raise MalformedError("attempted to parse a wasm module with a component parser", offset=0)
     if data[:1] == b"\0" or not data:
         return data
-    return assemble_component(data.decode())
+    try:
+        return assemble_component(data.decode())
+    except UnicodeDecodeError as error:
+        raise MalformedError("malformed UTF-8 encoding", offset=error.start) from None

@@ -289,7 +289,9 @@ class Lifter:
                 body.line("out_of_fuel()")
             body.line("view = memory.view")
             elements = self._elements(body, element, "n", as_bytes=True)
-            return f"dict({elements})" if isinstance(ty, Map) else elements
+            # Between components a map stays the list of pairs that it is, equal keys and all.
+            as_dict = isinstance(ty, Map) and not self.unit.options.adapter
+            return f"dict({elements})" if as_dict else elements
 
         return self.unit.function(("load list", ty), ("cx", "p", "n"), write)
 

@@ -269,12 +269,13 @@ class Lowerer:
         unit, align = self.size(element), self.alignment(element)
 
         def write(body: Body) -> str:
+            from_dict = isinstance(ty, Map) and not self.unit.options.adapter
             packed = not isinstance(ty, Map) and self._packed(body, element)
             if packed:
                 body.line("size = len(data)")
                 body.line(f"n = size // {unit}" if unit > 1 else "n = size")
             else:
-                if isinstance(ty, Map):
+                if from_dict:
                     with body.block("if a.__class__ is not dict:"):
                         body.line("a = as_mapping(a)")
                     body.line("a = a.items()")
