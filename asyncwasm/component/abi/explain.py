@@ -52,6 +52,14 @@ def explain(
     raise cause
 
 
+def check(classes: Classes, ty: ValType, value: Any, name: str) -> None:
+    """Raise the error for `value`, called `name`, if it is not of type `ty`."""
+    try:
+        _Checker(classes).check(ty, value, name)
+    except _Wrong as wrong:
+        raise wrong.error from None
+
+
 class _Wrong(Exception):
     def __init__(self, error: Exception) -> None:
         super().__init__()

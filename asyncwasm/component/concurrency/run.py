@@ -20,6 +20,8 @@ from .task import Task
 if TYPE_CHECKING:
     from asyncwasm.core import Caller, Store
 
+    from ..runtime.state import StoreState
+
 R = TypeVar("R")
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -144,6 +146,34 @@ async def _drive(loop: Loop, caller: Caller[Any] | None, until: Callable[[], boo
         loop.drive(until)
 
     await _enter(loop, caller, run)
+
+
+async def drive_for(
+    state: StoreState, start: Callable[[], None], until: Callable[[], bool], *, idle: bool
+) -> None:
+    """Call `start` and drive the store until `until()`.
+
+    Called where there is no scope, or by the task that drives one.  Where `idle`, something from
+    outside of the scope may still happen when guests can do nothing more.
+    """
+    outside = HostTask("the host")
+
+    def run() -> None:
+        assert loop is not None
+        start()
+        if idle:
+            loop.tasks[outside] = None
+        try:
+            loop.drive(until)
+        finally:
+            loop.tasks.pop(outside, None)
+
+    loop = state.loop
+    if loop is not None:
+        await _enter(loop, None, run)
+        return
+    async with _scope(state.store) as loop:
+        await _enter(loop, None, run)
 
 
 async def _enter(loop: Loop, caller: Caller[Any] | None, run: Callable[[], R]) -> R:

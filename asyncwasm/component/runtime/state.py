@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, final
+from weakref import WeakSet
 
 from asyncwasm.errors import Trap, TrapCode
 
@@ -11,6 +12,7 @@ from ..concurrency.scheduler import Scheduler
 if TYPE_CHECKING:
     from asyncwasm.core import Store
 
+    from ..concurrency.host_end import HostEnd
     from ..concurrency.loop import Loop
     from .host_table import HostTable
     from .instance import InstanceData
@@ -27,10 +29,11 @@ class StoreState:
     `current` is the guest thread that runs, or whose host function does; None outside of
     components.  `host` has the resources that the host holds.  `fuel` is how many bytes one call
     may copy between host and guest.  `scheduler` has the guest threads that wait, `loop` is what
-    drives them, while something does.
+    drives them, while something does.  `ends` are the ends of streams and futures that the host
+    has not closed and whose other ends guests have.
     """
 
-    __slots__ = ("current", "fuel", "host", "loop", "recursive", "scheduler", "store")
+    __slots__ = ("current", "ends", "fuel", "host", "loop", "recursive", "scheduler", "store")
 
     def __init__(self, store: Store[Any]) -> None:
         from .host_table import HostTable
@@ -41,6 +44,7 @@ class StoreState:
         self.fuel = HOSTCALL_FUEL
         self.scheduler = Scheduler(getattr(store.engine.config, "scheduler_seed", None))
         self.loop: Loop | None = None
+        self.ends: WeakSet[HostEnd] = WeakSet()
         # Without concurrency there is nothing that a recursive call could confuse.
         self.recursive = not getattr(store.engine.config, "wasm_component_model_async", True)
 
