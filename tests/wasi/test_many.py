@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
 
 import anyio
 import pytest
 
-from asyncwasm import Engine, Module, Trap, wasi
+from asyncwasm import Trap, wasi
 from asyncwasm.wasi import BytesOutput, MemoryFilesystem, Permission
+from tests import child
 from tests.wasi.programs import CAT, IMPORTS, SPIN
 
 pytestmark = pytest.mark.anyio
@@ -26,51 +26,23 @@ def open_paths() -> set[str]:
     return found
 
 
+@pytest.fixture(params=["interpreter", "native"])
+def strategy(request):
+    if request.param == "native":
+        pytest.importorskip("llvmlite")
+    return request.param
+
+
 @pytest.mark.slow
-async def test_a_hundred_programs_read_slowly():
+def test_a_hundred_programs_read_slowly(anyio_backend, strategy):
     """All are fed by one task, and the loop's heartbeat is never late."""
-    module = Module(Engine(), CAT)
-    # Translate the program's functions before the clock runs.
-    await wasi.run(module, stdin=b"warm", capture=True)
-    count, rounds = 100, 20
-    streams = [anyio.create_memory_object_stream[bytes](1) for _ in range(count)]
-    results: list[bytes] = [b""] * count
-    late: list[float] = []
+    child.run("tests.wasi.crowd", "beats", anyio_backend, strategy)
 
-    async def program(index: int) -> None:
-        result = await wasi.run(module, stdin=streams[index][1], capture=True)
-        results[index] = result.stdout
 
-    async def feed() -> None:
-        for turn in range(rounds):
-            for index, (sender, _) in enumerate(streams):
-                await sender.send(b"%d:%d " % (index, turn))
-            await anyio.sleep(0.005)
-        for sender, _ in streams:
-            sender.close()
-
-    async def heartbeat() -> None:
-        while True:
-            expected = time.monotonic() + 0.005
-            await anyio.sleep(0.005)
-            late.append(time.monotonic() - expected)
-
-    threads = threading.active_count()
-    async with anyio.create_task_group() as group:
-        group.start_soon(heartbeat)
-        async with anyio.create_task_group() as programs:
-            for index in range(count):
-                programs.start_soon(program, index)
-            programs.start_soon(feed)
-        group.cancel_scope.cancel()
-    for index, result in enumerate(results):
-        assert result == b"".join(b"%d:%d " % (index, turn) for turn in range(rounds))
-    for _, receiver in streams:
-        receiver.close()
-    assert threading.active_count() <= threads + 10
-    # A busy machine delays a beat now and then; a program that blocked would delay all.
-    late.sort()
-    assert late[int(len(late) * 0.95)] < 0.02
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
+def test_memory_for_a_hundred_programs_is_bounded(anyio_backend, strategy):
+    child.run("tests.wasi.crowd", "memory", anyio_backend, strategy)
 
 
 # Opens a file and then traps, waits for input, or runs for ever.
