@@ -1,16 +1,18 @@
 """Running test scripts (`.wast`), the language of the official test suite.
 
 A script runs in one store, with the host module `spectest` and with a linker for what it
-registers.  What is compared, and how:
+registers; each instance of a component has a store of its own and no imports.  What is
+compared, and how:
 
 * results to the bit, with `nan:canonical` and `nan:arithmetic` as the specification defines
   them, vectors lane by lane;
 * the text of a trap, an exhaustion or a link error: the script's text must occur in ours, as a
   prefix must in the reference interpreter.  Two texts that name a detail which we may not know
   (the index of an uninitialised element, the kind of a null reference) need not have it;
-* a malformed, invalid or unlinkable module by the class of the error: `MalformedError`,
-  `ValidationError`, `LinkError`.  Why a module is malformed or invalid is said in too many ways
-  to be compared.
+* values of components as Python's, but floating-point numbers to the bit;
+* a malformed, invalid or unlinkable module or component by the class of the error:
+  `MalformedError`, `ValidationError`, `LinkError`.  Why it is malformed or invalid is said in too
+  many ways to be compared.
 
 A `thread` runs in a thread of its own, with a store and a linker of its own, through the sync
 entry points; of the modules shared with it, it sees the shared memories.
@@ -23,10 +25,10 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from asyncwasm import (
     Config,
@@ -44,7 +46,10 @@ from asyncwasm import (
     Trap,
     TrapCode,
     ValidationError,
+    ValType,
 )
+from asyncwasm.component import Component
+from asyncwasm.component import Linker as ComponentLinker
 from asyncwasm.component.text.script import (
     ComponentOf,
     ComponentScriptReader,
@@ -55,12 +60,13 @@ from asyncwasm.component.text.script import (
 )
 from asyncwasm.core.isa.features import Feature
 from asyncwasm.core.text import script
+from asyncwasm.errors import CanonicalAbiError
 from asyncwasm.fiber import ThreadEvent
 
-from .components import compile_component
+from .components import ComponentInstance, ComponentOutcome, show
 from .results import Failure, ScriptResult, Skip
 from .spectest import define_spectest
-from .values import HostReferences, show_patterns, show_values
+from .values import HostReferences, show_values
 
 # Proposals that came after the scripts of another proposal were written, which assert that what
 # they bring does not exist: by the directory of the official suite that the scripts are in.
@@ -125,9 +131,6 @@ class _Unsupported:
 _UNSUPPORTED: Final = ("assert_suspension", "script", "input", "output")
 
 
-_NO_INSTANCE: Final = "components are not instantiated"
-
-
 class _Unexpected(Exception):
     """A command went another way than the script says."""
 
@@ -138,6 +141,22 @@ class _Unexpected(Exception):
 
 class _Skipped(Exception):
     """A command cannot be run here; the text says why."""
+
+
+class _Outcome(NamedTuple):
+    """The results of a core function, or the value of a global."""
+
+    host: HostReferences
+    types: Sequence[ValType]
+    values: Sequence[Any]
+
+    def matches(self, expected: Sequence[Any]) -> bool:
+        """Whether they are what the script expects."""
+        return self.host.match_all(expected, self.types, self.values)
+
+    def show(self) -> str:
+        """The values as text."""
+        return show_values(self.types, self.values)
 
 
 class _ScriptRunner:
@@ -151,12 +170,11 @@ class _ScriptRunner:
         self._linker.allow_shadowing(True)
         self._host = HostReferences(self._store)
         # By name, None being the last one.
-        self._modules: dict[str | None, Module] = {}
-        self._instances: dict[str | None, Instance] = {}
+        self._modules: dict[str | None, Module | Component] = {}
+        self._instances: dict[str | None, Instance | ComponentInstance] = {}
         # In a thread: the shared memories of the modules shared with it, by module.
         self._shared: dict[str, dict[str, SharedMemory]] = {}
         self._threads: dict[str, _Thread] = {}
-        self._has_components = False
         self._result = ScriptResult("")
 
     async def run(self, text: str | bytes, file: str) -> ScriptResult:
@@ -204,13 +222,11 @@ class _ScriptRunner:
             case script.InstantiateDefined(_, name, source):
                 await self._instantiate(name, self._module(source))
             case DefineComponent(_, source):
-                self._compile(source)
+                self._define(source)
             case InstantiateComponent(_, source):
-                self._compile(source)
-                self._has_components = True
-            case InstantiateDefinedComponent():
-                self._has_components = True
-                raise _Skipped(_NO_INSTANCE)
+                await self._instantiate(source.name, self._define(source))
+            case InstantiateDefinedComponent(_, name, source):
+                await self._instantiate(name, self._module(source))
             case script.Register(_, name, instance):
                 self._register(name, instance)
             case script.Perform(_, action):
@@ -240,43 +256,54 @@ class _ScriptRunner:
 
     # Modules and instances -------------------------------------------------------------------
 
-    def _compile(self, source: Any) -> Any:
-        if isinstance(source, ScriptComponent):
-            return compile_component(self._engine, source.to_binary())
-        return Module.from_binary(self._engine, source.to_binary())
+    def _compile(self, source: Any) -> Module | Component:
+        made = Component if isinstance(source, ScriptComponent) else Module
+        return made.from_binary(self._engine, source.to_binary())
 
-    def _define(self, source: Any) -> Module:
+    def _define(self, source: Any) -> Module | Component:
         # A command that fails leaves no module and no instance to mistake for its own.
         for name in {None, source.name}:
             self._modules.pop(name, None)
             self._instances.pop(name, None)
-        module: Module = self._compile(source)
+        module = self._compile(source)
         self._modules[None] = self._modules[source.name] = module
         return module
 
-    def _module(self, source: script.InstanceOf) -> Module:
+    def _module(self, source: script.InstanceOf) -> Module | Component:
+        kind = Component if isinstance(source, ComponentOf) else Module
         module = self._modules.get(source.module)
-        if module is None:
-            raise _Unexpected(f"a module `{source.module or 'before'}`", "none of that name")
+        if not isinstance(module, kind):
+            wanted = f"a {kind.__name__.lower()} `{source.module or 'before'}`"
+            raise _Unexpected(wanted, "none of that name")
         return module
 
-    async def _link(self, module: Module) -> Instance:
+    async def _link(self, module: Module | Component) -> Instance | ComponentInstance:
+        if isinstance(module, Component):
+            store: Store[None] = Store(self._engine)
+            linker = ComponentLinker(self._engine)
+            if self._sync:
+                return ComponentInstance(store, linker.instantiate(store, module))
+            return ComponentInstance(store, await linker.instantiate_async(store, module))
         if self._sync:
             return self._linker.instantiate(self._store, module)
         return await self._linker.instantiate_async(self._store, module)
 
-    async def _instantiate(self, name: str | None, module: Module) -> None:
+    async def _instantiate(self, name: str | None, module: Module | Component) -> None:
         self._instances.pop(None, None)
         self._instances.pop(name, None)
         instance = await self._link(module)
         self._instances[None] = self._instances[name] = instance
 
-    def _instance(self, name: str | None) -> Instance:
+    def _any_instance(self, name: str | None) -> Instance | ComponentInstance:
         instance = self._instances.get(name)
         if instance is None:
-            if self._has_components:
-                raise _Skipped(_NO_INSTANCE)
             raise _Unexpected(f"an instance `{name or 'before'}`", "none of that name")
+        return instance
+
+    def _instance(self, name: str | None) -> Instance:
+        instance = self._any_instance(name)
+        if not isinstance(instance, Instance):
+            raise _Unexpected(f"an instance of a module `{name or 'before'}`", "a component's")
         return instance
 
     def _register(self, name: str, instance: str | None) -> None:
@@ -289,15 +316,19 @@ class _ScriptRunner:
 
     # Actions -----------------------------------------------------------------------------------
 
-    async def _perform(self, action: script.Action) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """Do it; the types of the results and the results."""
-        instance = self._instance(action.instance)
+    async def _perform(self, action: script.Action) -> _Outcome | ComponentOutcome:
+        """Do it; what came of it."""
+        instance = self._any_instance(action.instance)
+        if isinstance(instance, ComponentInstance):
+            if isinstance(action, script.Get):
+                raise _Unexpected(f"a global exported as `{action.export}`", "a component")
+            return await self._call_component(instance, action)
         store = self._store
         item = instance.get_export(store, action.export)
         if isinstance(action, script.Get):
             if not isinstance(item, Global):
                 raise _Unexpected(f"a global exported as `{action.export}`", _kind(item))
-            return (item.ty(store).content,), (item.get(store),)
+            return _Outcome(self._host, (item.ty(store).content,), (item.get(store),))
         if not isinstance(item, Func):
             raise _Unexpected(f"a function exported as `{action.export}`", _kind(item))
         arguments = map(self._host.argument, action.arguments)
@@ -306,24 +337,31 @@ class _ScriptRunner:
         else:
             found = await item.call_async(store, *arguments)
         types = item.ty(store).results
-        return types, found if len(types) > 1 else (found,) * len(types)
+        return _Outcome(self._host, types, found if len(types) > 1 else (found,) * len(types))
+
+    async def _call_component(
+        self, instance: ComponentInstance, action: script.Invoke
+    ) -> ComponentOutcome:
+        try:
+            return await instance.call(action.export, action.arguments, sync=self._sync)
+        except LookupError:
+            raise _Unexpected(f"a function exported as `{action.export}`", "nothing") from None
 
     # Assertions --------------------------------------------------------------------------------
 
     async def _assert_return(self, action: script.Action, expected: tuple[Any, ...]) -> None:
-        types, values = await self._perform(action)
-        if not self._host.match_all(expected, types, values):
-            raise _Unexpected(show_patterns(expected), show_values(types, values))
+        outcome = await self._perform(action)
+        if not outcome.matches(expected):
+            raise _Unexpected(_show(expected), outcome.show())
 
     async def _assert_trap(self, subject: Any, message: str) -> None:
         try:
             if isinstance(subject, (script.Invoke, script.Get)):
-                types, values = await self._perform(subject)
-                got = show_values(types, values)
+                got = (await self._perform(subject)).show()
             else:
                 await self._link(self._subject(subject))
                 got = "an instance"
-        except Trap as trap:
+        except (Trap, CanonicalAbiError) as trap:
             if names_trap(message, trap):
                 return
             got = _describe(trap)
@@ -331,8 +369,7 @@ class _ScriptRunner:
 
     async def _assert_exhaustion(self, action: script.Action, message: str) -> None:
         try:
-            types, values = await self._perform(action)
-            got = show_values(types, values)
+            got = (await self._perform(action)).show()
         except Trap as trap:
             if trap.code is TrapCode.STACK_OVERFLOW and names_trap(message, trap):
                 return
@@ -341,10 +378,10 @@ class _ScriptRunner:
 
     async def _assert_exception(self, action: script.Action) -> None:
         try:
-            types, values = await self._perform(action)
+            outcome = await self._perform(action)
         except ThrownException:
             return
-        raise _Unexpected("an exception", show_values(types, values))
+        raise _Unexpected("an exception", outcome.show())
 
     def _check(self, source: Any) -> None:
         """Compile a module or component, all of it."""
@@ -378,13 +415,10 @@ class _ScriptRunner:
             got = _describe(error)
         raise _Unexpected(f"unlinkable module `{message}`", got)
 
-    def _subject(self, source: Any) -> Module:
-        if isinstance(source, (ScriptComponent, ComponentOf)):
-            raise _Skipped(_NO_INSTANCE)
+    def _subject(self, source: Any) -> Module | Component:
         if isinstance(source, script.InstanceOf):
             return self._module(source)
-        module: Module = self._compile(source)
-        return module
+        return self._compile(source)
 
     # Threads -----------------------------------------------------------------------------------
 
@@ -471,14 +505,29 @@ _DETAILS: Final = (
 )
 
 
-def names_trap(message: str, trap: Trap) -> bool:
-    """Whether a script that says `message` means this trap."""
+# Traps that Wasmtime, for which the scripts with components are written, calls otherwise.
+_WASMTIME: Final = {"wasm `unreachable` instruction executed": "unreachable"}
+
+
+def names_trap(message: str, trap: Trap | CanonicalAbiError) -> bool:
+    """Whether a script that says `message` means this trap.
+
+    Wasmtime shows a `CanonicalAbiError` as it does a trap, and its traps with a prefix.
+    """
+    message = message.removeprefix("wasm trap: ")
+    message = _WASMTIME.get(message, message)
+    if isinstance(trap, CanonicalAbiError):
+        return message in str(trap)
     if message in trap.message:
         return True
     for detailed, plain in _DETAILS:
         if detailed.fullmatch(message):
             return trap.message == plain
     return False
+
+
+def _show(expected: Sequence[Any]) -> str:
+    return " ".join(map(show, expected)) or "no results"
 
 
 def _kind(item: object) -> str:
@@ -501,7 +550,7 @@ def _describe(error: Exception) -> str:
 def _expectation(command: Any) -> str:
     match command:
         case script.AssertReturn(results=results):
-            return show_patterns(results)
+            return _show(results)
         case script.AssertTrap(message=message):
             return f"trap `{message}`"
         case script.AssertExhaustion(message=message):

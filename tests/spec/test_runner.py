@@ -205,6 +205,80 @@ async def test_unsupported_commands_are_counted() -> None:
     assert "assert_suspension" in result.skips[0].reason
 
 
+COMPONENT = """(component $c
+    (core module $m
+        (memory (export "mem") 1)
+        (func (export "id") (param i32) (result i32) (local.get 0))
+        (func (export "text") (result i32)
+            (i32.store (i32.const 0) (i32.const 8))
+            (i32.store (i32.const 4) (i32.const 2))
+            (i32.store16 (i32.const 8) (i32.const 0x6968))
+            (i32.const 0))
+        (func (export "trap") unreachable))
+    (core instance $i (instantiate $m))
+    (func (export "id") (param "a" u8) (result u8) (canon lift (core func $i "id")))
+    (func (export "flip") (param "a" bool) (result (result)) (canon lift (core func $i "id")))
+    (func (export "text") (result string)
+        (canon lift (core func $i "text") (memory (core memory $i "mem"))))
+    (func (export "trap") (canon lift (core func $i "trap"))))
+"""
+
+
+async def test_components() -> None:
+    result = await run(
+        COMPONENT
+        + """
+        (assert_return (invoke "id" (u8.const 7)) (u8.const 7))
+        (assert_return (invoke $c "text") (str.const "hi"))
+        (assert_return (invoke "flip" (bool.const true)) (result.err))
+        (assert_return (invoke "flip" (bool.const false)) (result.ok))
+        (assert_trap (invoke "trap") "wasm trap: wasm `unreachable` instruction executed")
+        (assert_trap (invoke "id" (u8.const 7)) "cannot enter component instance")
+        (component instance $d $c)
+        (assert_return (invoke $d "id" (u8.const 7)) (u8.const 7))
+        (component definition $e (component))
+        (component instance $e)
+        (assert_malformed (component quote "(nothing)") "")
+        (assert_invalid (component (export "e" (component 0))) "")
+        """
+    )
+    assert [str(failure) for failure in result.failures] == []
+    assert result.passed == 13
+
+
+async def test_components_that_do_otherwise() -> None:
+    commands = [
+        '(assert_return (invoke "id" (u8.const 7)) (u8.const 8))',
+        '(assert_return (invoke "id" (u8.const 7)))',
+        '(assert_return (invoke "id" (u8.const 7)) (u16.const 7))',
+        '(assert_return (invoke "text") (str.const "\\n"))',
+        '(assert_return (invoke "flip" (bool.const true)) (result.ok))',
+        '(assert_trap (invoke "id" (u8.const 7)) "unreachable")',
+        '(invoke "none")',
+        '(invoke "id")',
+        '(get "id")',
+        "(component instance $none)",
+        '(assert_invalid (component) "")',
+        '(component (export "e" (component 0)))',
+    ]
+    result = await run(COMPONENT + "\n".join(commands))
+    assert [str(failure) for failure in result.failures] == [
+        "expected (u8.const 8), got 7",
+        "expected no results, got 7",
+        "expected (u16.const 7), got 7",
+        'expected (str.const "\\u{a}"), got "hi"',
+        "expected (result.ok), got err",
+        "expected trap `unreachable`, got 7",
+        "expected a function exported as `none`, got nothing",
+        "expected success, got ValueError: `id` takes 1 arguments",
+        "expected a global exported as `id`, got a component",
+        "expected a component `$none`, got none of that name",
+        "expected invalid module ``, got a valid module",
+        "expected an instance, got invalid: unknown component 0: component index out of bounds"
+        " (at offset 0xb)",
+    ]
+
+
 async def test_bare_fields_are_a_module() -> None:
     assert (await run("(func)\n(memory 1)\n")).passed == 1
     assert (await run("")).passed == 0

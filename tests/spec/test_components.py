@@ -1,0 +1,64 @@
+"""The official suite of the Component Model, script by script, on both portable entry points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from asyncwasm.testing import ScriptResult, run_script, run_script_sync
+from tests.spec.suite import ABSENT, ENGINES, ROOT, engine_for
+
+pytestmark = pytest.mark.spec
+
+SUITE = ROOT / "component"
+# Scripts that need built-ins for concurrency, which are not there yet.
+_AWAITED = ("values/post-return.wast", "values/variants.wast", "async/")
+
+
+def name_of(script: Path) -> str:
+    """The path of a script inside the suite."""
+    return script.relative_to(SUITE).as_posix()
+
+
+def parameters() -> list[Any]:
+    """The scripts, but those that the suite itself says no implementation runs yet."""
+    if not SUITE.exists():
+        return [pytest.param(None, marks=pytest.mark.skip(reason=ABSENT), id="absent")]
+    early = {line.removeprefix("./") for line in (SUITE / "nyi.txt").read_text().splitlines()}
+    return [
+        pytest.param(
+            script,
+            id=name_of(script),
+            marks=[pytest.mark.skip(reason="needs concurrency")]
+            if name_of(script).startswith(_AWAITED)
+            else [],
+        )
+        for script in sorted(SUITE.rglob("*.wast"))
+        if name_of(script) not in early
+    ]
+
+
+def check(script: Path, result: ScriptResult) -> None:
+    """Nothing may fail or be skipped."""
+    assert not result.failures, "\n".join(
+        f"{name_of(script)}:{f.line}: {f}" for f in result.failures
+    )
+    assert not result.skips
+    assert result.passed
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("script", parameters())
+def test_script(script: Path, engine: str) -> None:
+    text = script.read_bytes()
+    check(script, trio.run(lambda: run_script(text, engine=engine_for(script, engine))))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("script", parameters())
+def test_script_without_an_event_loop(script: Path, engine: str) -> None:
+    engine_ = engine_for(script, engine, async_support=False, preemption_interval=None)
+    check(script, run_script_sync(script.read_bytes(), engine=engine_))
