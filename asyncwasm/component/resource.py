@@ -9,6 +9,7 @@ from asyncwasm.core.runtime.caller import caller_of
 from asyncwasm.core.runtime.handles import check_owner
 from asyncwasm.errors import CanonicalAbiError
 
+from .abi import HandleError
 from .runtime.host_table import HostEntry
 from .runtime.resources import ResourceType
 from .runtime.state import state_of
@@ -122,7 +123,7 @@ class Resource(Generic[T]):
         if self._taken:
             raise CanonicalAbiError(_CONSUMED)
         if not impl.type.is_host or (self._type is not None and not impl.type.accepts(self._type)):
-            raise TypeError("resource type mismatch")
+            raise HandleError("resource type mismatch", self)
 
     def try_into_resource_any(self, store: StoreLike) -> ResourceAny:
         """The same resource as a `ResourceAny` of `store`, consuming this one.

@@ -2,6 +2,7 @@
 
 from .codec import Abi
 from .context import Context
+from .explain import HandleError
 from .layout import (
     MAX_FLAT_ASYNC_PARAMS,
     MAX_FLAT_PARAMS,
@@ -17,6 +18,7 @@ __all__ = [
     "MAX_FLAT_RESULTS",
     "Abi",
     "Context",
+    "HandleError",
     "Options",
     "flatten_func",
     "needs_context",

@@ -46,7 +46,7 @@ def explain(
     """
     for (name, ty), value in zip(params, values, strict=False):
         try:
-            _Checker(classes).check(ty, value, name)
+            _Checker(classes, cause).check(ty, value, name)
         except _Wrong as wrong:
             raise wrong.error from None
     raise cause
@@ -60,6 +60,14 @@ def check(classes: Classes, ty: ValType, value: Any, name: str) -> None:
         raise wrong.error from None
 
 
+class HandleError(TypeError):
+    """What contexts raise for a `value` that cannot be lowered to a handle of some type."""
+
+    def __init__(self, message: str, value: object) -> None:
+        super().__init__(message)
+        self.value = value
+
+
 class _Wrong(Exception):
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -71,8 +79,9 @@ def _expected(path: str, what: str, value: object) -> _Wrong:
 
 
 class _Checker:
-    def __init__(self, classes: Classes) -> None:
+    def __init__(self, classes: Classes, cause: Exception | None = None) -> None:
         self._classes = classes
+        self._cause = cause
 
     def check(self, ty: ValType, value: Any, path: str) -> None:
         """Raise `_Wrong` unless `value` can be lowered."""
@@ -118,8 +127,9 @@ class _Checker:
             case Result():
                 self._result(ty, value, path)
             case _:
-                # Handles are the business of the context.
-                return
+                # Handles are the business of the context, which says which one it was.
+                if isinstance(self._cause, HandleError) and self._cause.value is value:
+                    raise _Wrong(TypeError(f"{path}: {self._cause}"))
 
     def _name(self, ty: ValType) -> str:
         return str(self._classes.of(ty).__name__)
