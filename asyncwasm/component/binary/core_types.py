@@ -188,6 +188,9 @@ def _skip_limits(reader: Reader, allowed: int) -> int:
 
 # --- reading, in validation --------------------------------------------------------------------
 
+# What an outer alias refers to, by count, index and the alias's offset.
+Outer = Callable[[int, int, int], DefType | ModuleType]
+
 
 class _NotADefType:
     """Stands for a module type where only other core types may be referred to."""
@@ -199,32 +202,44 @@ class _NotADefType:
 _NOT_A_DEF_TYPE: Final = cast(DefType, _NotADefType())
 
 
-def read_core_type(
-    data: bytes,
-    definition: CoreTypeDef,
-    types: list[DefType | ModuleType],
-    outer: Callable[[int, int, int], DefType | ModuleType],
-    features: Features,
-) -> list[DefType] | ModuleType:
-    """The types of a recursion group, or a module type.
+class CoreTypes:
+    """A core type index space that core types can be read from.
 
-    `types` is the core type index space; `outer(count, index, offset)` looks up what an outer
-    alias in a module type refers to, where a count of 1 means `types`.  Raises `MalformedError`
-    and `ValidationError`.
+    `items` are the types.  Alongside is what a core type may refer to, kept and not made anew for
+    each type, because there may be very many.
     """
-    end = definition.content.end
-    # A slice of its own, because a cursor reads to the end of its data.
-    base = definition.content.start
-    content = data[base:end]
-    try:
-        if definition.is_module:
-            return _ModuleTypeReader(content, base, outer, features).read()
-        known = [ty if isinstance(ty, DefType) else _NOT_A_DEF_TYPE for ty in types]
-        size = len(known)
-        read_rec_type(Cursor(content, 0, known, features), known)
-        return known[size:]
-    except (MalformedError, ValidationError) as error:
-        raise shifted(error, base, definition.offset) from None
+
+    __slots__ = ("_known", "items")
+
+    def __init__(self) -> None:
+        self.items: list[DefType | ModuleType] = []
+        self._known: list[DefType] = []
+
+    def append(self, ty: DefType | ModuleType) -> None:
+        """Add a type."""
+        self.items.append(ty)
+        self._known.append(ty if isinstance(ty, DefType) else _NOT_A_DEF_TYPE)
+
+    def define(
+        self, data: bytes, definition: CoreTypeDef, outer: Outer, features: Features
+    ) -> None:
+        """Read a recursion group or a module type, and add it.
+
+        `outer(count, index, offset)` looks up what an outer alias in a module type refers to,
+        where a count of 0 means this space.  Raises `MalformedError` and `ValidationError`.
+        """
+        base = definition.content.start
+        # A slice of its own, because a cursor reads to the end of its data.
+        content = data[base : definition.content.end]
+        size = len(self._known)
+        try:
+            if definition.is_module:
+                self.append(_ModuleTypeReader(content, base, outer, features).read())
+                return
+            read_rec_type(Cursor(content, 0, self._known, features), self._known)
+        except (MalformedError, ValidationError) as error:
+            raise shifted(error, base, definition.offset) from None
+        self.items += self._known[size:]
 
 
 def shifted(
@@ -242,7 +257,7 @@ class _ModuleTypeReader:
         self,
         content: bytes,
         base: int,
-        outer: Callable[[int, int, int], DefType | ModuleType],
+        outer: Outer,
         features: Features,
     ) -> None:
         self._info = ModuleInfo(content)

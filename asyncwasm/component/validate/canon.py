@@ -363,7 +363,7 @@ def _debug_message(frame: Frame, builtin: CanonBuiltin) -> FuncType:
 def _new_indirect(frame: Frame, builtin: CanonBuiltin) -> FuncType:
     assert builtin.type is not None
     assert builtin.table is not None
-    found = item(frame.core_types, Sort.CORE_TYPE, builtin.type, builtin.offset)
+    found = item(frame.core_types.items, Sort.CORE_TYPE, builtin.type, builtin.offset)
     wide = Feature.COMPONENT_MODEL_MEMORY64 in frame.features
     starts = [_core([I32]), _core([I64])] if wide else [_core([I32])]
     start = found.comp if isinstance(found, DefType) else None

@@ -168,7 +168,7 @@ class _ComponentValidator:
 
     def _finish(self) -> Scope:
         frame, scope = self._frame, self._scope
-        scope.core_types = frame.core_types
+        scope.core_types = frame.core_types.items
         scope.core_funcs = frame.core_funcs
         scope.core_tables = frame.core_tables
         scope.core_memories = frame.core_memories

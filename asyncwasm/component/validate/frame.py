@@ -18,7 +18,7 @@ from asyncwasm.core.types import (
 from asyncwasm.core.types import ExternType as CoreExternType
 from asyncwasm.errors import ValidationError
 
-from ..binary.core_types import read_core_type
+from ..binary.core_types import CoreTypes
 from ..syntax import (
     CoreTypeDef,
     EqBound,
@@ -107,7 +107,7 @@ class Frame:
         self.features: Final = features
         self.work: Final = work
         self.data: Final = data
-        self.core_types: list[DefType | ModuleType] = []
+        self.core_types: Final = CoreTypes()
         self.core_funcs: list[DefType] = []
         self.core_tables: list[TableType] = []
         self.core_memories: list[MemoryType] = []
@@ -169,7 +169,7 @@ class Frame:
 
     def module_type(self, index: int, offset: int) -> ModuleType:
         """The module type with an index.  Raises `ValidationError`."""
-        found = item(self.core_types, Sort.CORE_TYPE, index, offset)
+        found = item(self.core_types.items, Sort.CORE_TYPE, index, offset)
         if not isinstance(found, ModuleType):
             raise ValidationError(f"core type index {index} is not a module type", offset=offset)
         return found
@@ -313,18 +313,14 @@ class Frame:
 
     def define_core_type(self, definition: CoreTypeDef) -> None:
         """Read a core type and add it.  Raises `ValidationError`."""
-        found = read_core_type(
-            self.data, definition, self.core_types, self._outer_core_type, self.features
-        )
-        if isinstance(found, ModuleType):
-            check_module_type(found, definition.offset)
-            self.core_types.append(found)
-        else:
-            self.core_types += found
+        self.core_types.define(self.data, definition, self._outer_core_type, self.features)
+        last = self.core_types.items[-1] if self.core_types.items else None
+        if definition.is_module and isinstance(last, ModuleType):
+            check_module_type(last, definition.offset)
 
     def _outer_core_type(self, count: int, index: int, offset: int) -> DefType | ModuleType:
         frame, _ = self.outer(count, offset)
-        return item(frame.core_types, Sort.CORE_TYPE, index, offset)
+        return item(frame.core_types.items, Sort.CORE_TYPE, index, offset)
 
     # --- aliases -------------------------------------------------------------------------------
 
@@ -342,7 +338,9 @@ class Frame:
         """Add what an outer alias refers to.  Raises `ValidationError`."""
         frame, crossed = self.outer(alias.count, alias.offset)
         if alias.sort is Sort.CORE_TYPE:
-            self.core_types.append(item(frame.core_types, alias.sort, alias.index, alias.offset))
+            self.core_types.append(
+                item(frame.core_types.items, alias.sort, alias.index, alias.offset)
+            )
             return
         entity = frame.entity(SortIndex(alias.sort, alias.index), alias.offset)
         if crossed and isinstance(entity, TypeItem):

@@ -400,6 +400,7 @@ class Substitution:
 
     def inst(self, inst: Inst) -> Inst:
         """It, with what `map` says replaced, in what is new with it too."""
+        self._work.charge(len(inst.resources))
         resources = {self._resource(r): path for r, path in inst.resources.items()}
         return Inst(self._work, self._entities(inst.exports), resources)
 
@@ -448,7 +449,7 @@ def fresh_marks(
         work.charge()
         if isinstance(entity, TypeItem) and entity.what in resources:
             map[entity.mark] = Mark()
-        elif isinstance(entity, Inst) and not entity.free.isdisjoint(resources.keys()):
+        elif isinstance(entity, Inst) and not resources.keys().isdisjoint(entity.free):
             fresh_marks(work, entity.exports, resources, map)
 
 
@@ -459,6 +460,6 @@ def find_resources(
     if isinstance(entity, TypeItem):
         if isinstance(entity.what, ResourceId) and entity.what in wanted:
             found.setdefault(entity.what, path)
-    elif isinstance(entity, Inst) and not entity.free.isdisjoint(wanted.keys()):
+    elif isinstance(entity, Inst) and not wanted.keys().isdisjoint(entity.free):
         for name, inner in entity.exports.items():
             find_resources(inner, (*path, name), wanted, found)

@@ -74,7 +74,7 @@ class Matcher:
                     and isinstance(given, ResourceId)
                     and wanted in bound
                 ):
-                    self.expected.setdefault(wanted, given)
+                    self.expected.setdefault(wanted, self.actual.get(given, given))
         elif isinstance(expected, Inst) and isinstance(actual, Inst):
             for name, inner in expected.exports.items():
                 given_inner = actual.exports.get(name)
