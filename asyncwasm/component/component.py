@@ -38,7 +38,8 @@ _MODULE: Final = b"\0asm\x01\0\0\0"
 class Component:
     """A component, decoded, validated and compiled.
 
-    Immutable; may be shared between threads and pickled.  `wasm` is a binary, or text in the text
+    Immutable; may be shared between threads and pickled.  With `Config.lazy_validation` function
+    bodies of core modules are validated before their first call.  `wasm` is a binary, or text in the text
     format (a `str`, or bytes that do not start with the binary magic).  Raises `MalformedError`
     or `ValidationError` with the place, and `ResourceLimitError` for a component that instantiates
     nested ones without measure.  Follows Wasmtime's `Component`.
@@ -56,7 +57,7 @@ class Component:
     def _load(self, engine: Engine, data: bytes) -> None:
         self.engine = engine
         self.data = data
-        self.scope = _scope(engine, data)
+        self.scope = _scope(engine, data, lazy=engine.config.lazy_validation)
         self.program = compile_component(engine, self.scope)
         self.classes = Classes()
         for name, ty in self.program.type_names:
@@ -81,7 +82,7 @@ class Component:
 
         Raises `MalformedError` or `ValidationError`.
         """
-        _scope(engine, to_binary(wasm))
+        _scope(engine, to_binary(wasm), lazy=False)
 
     @cached_property
     def _type(self) -> ComponentType:
@@ -177,9 +178,9 @@ class Component:
         return f"<Component {id(self):#x}>"
 
 
-def _scope(engine: Engine, data: bytes) -> Scope:
+def _scope(engine: Engine, data: bytes, *, lazy: bool) -> Scope:
     features = engine.config.features
-    return validate_component(decode_component(data, features), features)
+    return validate_component(decode_component(data, features), features, lazy=lazy)
 
 
 def to_binary(wasm: Source) -> bytes:

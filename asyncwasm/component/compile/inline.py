@@ -170,7 +170,7 @@ class _Compiler:
     def define(self, frame: _Frame, definition: syntax.Definition) -> None:
         match definition:
             case syntax.CoreModuleDef():
-                self._module(frame, definition)
+                self._module(frame)
             case syntax.CoreInstantiate():
                 self._instantiate_core(frame, definition)
             case syntax.CoreInlineExports(exports):
@@ -326,15 +326,15 @@ class _Compiler:
 
     # Modules and components ----------------------------------------------------------------------
 
-    def _module(self, frame: _Frame, definition: syntax.CoreModuleDef) -> None:
+    def _module(self, frame: _Frame) -> None:
         space = frame.spaces[Sort.CORE_MODULE]
         key = (id(frame.scope), len(space))
         index = self._modules.get(key)
         if index is None:
-            data = frame.scope.definition.data
-            content = definition.content
+            info = frame.scope.modules[len(space)]
+            validated = not self.engine.config.lazy_validation
             modules = self.program.modules
-            modules.append(Module.from_binary(self.engine, data[content.start : content.end]))
+            modules.append(Module.from_info(self.engine, info, validated=validated))
             index = self._modules[key] = len(modules) - 1
         space.append(StaticModule(index))
 

@@ -89,6 +89,13 @@ class Module:
         self._load(engine, bytes(wasm))
         return self
 
+    @classmethod
+    def from_info(cls, engine: Engine, info: ModuleInfo, *, validated: bool) -> Module:
+        """A module that was decoded and validated, its bodies if `validated`, by another layer."""
+        self = object.__new__(cls)
+        self._setup(engine, info, validated=validated)
+        return self
+
     @staticmethod
     def validate(engine: Engine, wasm: Source) -> None:
         """Decode and validate, bodies included, and keep nothing.
@@ -204,9 +211,7 @@ class Module:
         wasm = serialized.unpack(data, frozenset(f.value for f in features))
         info = decode_module(wasm, features)
         validate_module(info, features, lazy=True)
-        self = object.__new__(cls)
-        self._setup(engine, info, validated=True)
-        return self
+        return cls.from_info(engine, info, validated=True)
 
     @classmethod
     def deserialize_file(cls, engine: Engine, path: str | os.PathLike[str]) -> Module:
