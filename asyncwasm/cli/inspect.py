@@ -1,4 +1,4 @@
-"""`asyncwasm inspect`: what a module imports, exports and uses."""
+"""`asyncwasm inspect`: what a module imports, exports and uses; what a component is in WIT."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import argparse
 import json
 from typing import Any
 
+from asyncwasm.component.binary import decode_component
+from asyncwasm.component.types import ComponentType
+from asyncwasm.component.validate import validate_component
+from asyncwasm.component.wit import wit_text
 from asyncwasm.core.binary.names import read_names
+from asyncwasm.core.isa.features import ALL
 from asyncwasm.core.module import ExternKind, ModuleInfo
-from asyncwasm.core.text import assemble
 from asyncwasm.core.text.printer_literals import name_literal
 from asyncwasm.core.types import ExternFunc
 
+from ._code import to_binary
 from ._failure import blame
 from ._features import features_used
 from ._files import display_name, read_bytes
@@ -21,9 +26,9 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=prog,
         description="Show what a module imports and exports, how much it defines, and which "
-        "proposals it needs to be valid.",
+        "proposals it needs to be valid; of a component, what it imports and exports, as WIT.",
     )
-    parser.add_argument("file", metavar="FILE", help="a module; - for standard input")
+    parser.add_argument("file", metavar="FILE", help="a module or component; - for standard input")
     parser.add_argument("--json", action="store_true", help="write one JSON object")
     return parser
 
@@ -31,7 +36,10 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     data = read_bytes(args.file)
     with blame(display_name(args.file)):
-        binary = data if data[:1] == b"\0" or not data else assemble(data)
+        binary, is_component = to_binary(data)
+        if is_component:
+            ty = validate_component(decode_component(binary), ALL).type
+            return _show_component(args, len(binary), ty)
         info, features = features_used(binary)
     report = {"file": display_name(args.file), "bytes": len(binary), **_describe(info)}
     report["features"] = [feature.value for feature in features]
@@ -39,6 +47,22 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(report, indent=2, ensure_ascii=False))
     else:
         _show(report)
+    return 0
+
+
+def _show_component(args: argparse.Namespace, size: int, ty: ComponentType) -> int:
+    text = wit_text(ty)
+    if not args.json:
+        print(f"// {display_name(args.file)}: {size} bytes, component", text, sep="\n", end="")
+        return 0
+    report = {
+        "file": display_name(args.file),
+        "bytes": size,
+        "imports": [{"name": name} for name in ty.imports],
+        "exports": [{"name": name} for name in ty.exports],
+        "wit": text,
+    }
+    print(json.dumps(report, indent=2, ensure_ascii=False))
     return 0
 
 

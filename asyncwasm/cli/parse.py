@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from asyncwasm.core.text import assemble
-
+from ._code import assemble_text
 from ._failure import Failure, blame
 from ._files import display_name, read_bytes, write_bytes
 
@@ -14,8 +13,8 @@ from ._files import display_name, read_bytes, write_bytes
 def make_parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=prog,
-        description="Translate a module from the text format into the binary format.  The module "
-        "is not validated: see `asyncwasm validate`.",
+        description="Translate a module or component from the text format into the binary "
+        "format.  It is not validated: see `asyncwasm validate`.",
     )
     parser.add_argument("input", metavar="IN", help="a text file; - for standard input")
     parser.add_argument(
@@ -31,7 +30,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     text = read_bytes(args.input)
     with blame(display_name(args.input)):
-        binary = assemble(text)
+        binary, _ = assemble_text(text)
     if args.output == "-" and sys.stdout.isatty():
         raise Failure("refusing to write a binary to a terminal: use -o, or -o - with a pipe")
     write_bytes(args.output, binary)

@@ -13,12 +13,15 @@ from typing import Any, NoReturn
 import trio
 
 from asyncwasm import Func, Instance, Linker, Module, Store, StoreLimits
-from asyncwasm.errors import ExitTrap, Trap, WasmError
+from asyncwasm.component import Component
+from asyncwasm.errors import CanonicalAbiError, ExitTrap, Trap, WasmError
 from asyncwasm.wasi import INHERIT, Permission, WasiCtx, open_directory, p1
 from asyncwasm.wasi.program import start
 
+from ._code import compile_code
 from ._failure import Failure, blame, describe
 from ._files import display_name, read_bytes
+from ._invoke import invoke_component
 from ._options import (
     add_engine_option,
     add_wasm_option,
@@ -41,17 +44,21 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         description="Run a WASI (preview 1) program with the standard streams of this process. "
         "What follows FILE is the program's.  A module is instantiated, its `_initialize` called "
         'if it has one, and then the function that --invoke names, else its export "", else '
-        "`_start`, if it has them.",
+        "`_start`, if it has them.  Of a component, the function that --invoke names is called.",
         epilog="Arguments for --invoke are written as in the text format (42, -0x2a, 1.5e3, "
-        "nan:0x1), vectors as one 128-bit number, null references as null.  Exit status: that with "
+        "nan:0x1), vectors as one 128-bit number, null references as null.  For a component, "
+        """--invoke has the whole call, with arguments in WAVE: 'f(1, "x")' or 'INTERFACE#f()'; """
+        "the result is printed, and an error makes the exit status 1.  Exit status: that with "
         f"which the program exits, or {_TRAPPED} if it traps or runs out of time or fuel, or 1 for "
         "other failures.",
     )
-    parser.add_argument("file", metavar="FILE", help="a module; - for standard input")
+    parser.add_argument("file", metavar="FILE", help="a module or component; - for standard input")
     parser.add_argument(
         "args", metavar="ARG", nargs=argparse.REMAINDER, help="arguments of the program"
     )
-    parser.add_argument("--invoke", metavar="NAME", help="the exported function to call")
+    parser.add_argument(
+        "--invoke", metavar="NAME", help="the exported function to call; of a component, the call"
+    )
     parser.add_argument(
         "--dir",
         metavar="HOST[::GUEST]",
@@ -98,21 +105,22 @@ def run(args: argparse.Namespace) -> int:
     engine = make_engine(config)
     data = read_bytes(args.file)
     with blame(file):
-        module = Module(engine, data)
+        code = compile_code(engine, data)
     try:
         with ExitStack() as opened:
-            trio.run(_main, args, module, opened.enter_context(_context(args, opened)))
+            ctx = opened.enter_context(_context(args, opened))
+            status: int = trio.run(_main, args, code, ctx)
     except ExitTrap as exit:
         # As much of it as a process can exit with.
         return exit.code & 0xFF
     except WasmError as error:
         _fail(file, error)
-    return 0
+    return status
 
 
 def _fail(file: str, error: WasmError) -> NoReturn:
     notes = tuple(getattr(error, "__notes__", ()))
-    status = _TRAPPED if isinstance(error, Trap) else 1
+    status = _TRAPPED if isinstance(error, Trap | CanonicalAbiError) else 1
     raise Failure(f"{file}: {describe(error)}", status=status, notes=notes) from error
 
 
@@ -145,17 +153,33 @@ def _variable(text: str) -> list[tuple[str, str]]:
     return [] if found is None else [(name, found)]
 
 
-async def _main(args: argparse.Namespace, module: Module, ctx: WasiCtx) -> None:
-    store = Store(module.engine, ctx)
+async def _main(args: argparse.Namespace, code: Module | Component, ctx: WasiCtx) -> int:
+    store = Store(code.engine, ctx)
+    status = 0
     if args.fuel is not None:
         store.set_fuel(args.fuel)
     if args.max_memory is not None:
         store.limiter(StoreLimits(memory_size=args.max_memory))
     with trio.move_on_after(math.inf if args.timeout is None else args.timeout) as scope:
-        await _call(args, store, module)
+        if isinstance(code, Component):
+            status = await _call_component(args, store, code)
+        else:
+            await _call(args, store, code)
     if scope.cancelled_caught:
         file = display_name(args.file)
         raise Failure(f"{file}: timed out after {args.timeout:g} s", status=_TRAPPED)
+    return status
+
+
+async def _call_component(
+    args: argparse.Namespace, store: Store[WasiCtx], component: Component
+) -> int:
+    file = display_name(args.file)
+    if args.invoke is None:
+        raise Failure(f"{file}: a component is run with --invoke 'NAME(ARGUMENT, ...)'", status=2)
+    if args.args:
+        raise Failure(f"{file}: a component gets its arguments from --invoke", status=2)
+    return await invoke_component(store, component, args.invoke)
 
 
 async def _call(args: argparse.Namespace, store: Store[WasiCtx], module: Module) -> None:

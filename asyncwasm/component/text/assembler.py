@@ -39,6 +39,14 @@ def assemble_component(text: str | bytes) -> bytes:
     return code
 
 
+def is_component_text(text: str | bytes) -> bool:
+    """Whether `text` starts as the text of a component does, `(component`.
+
+    Raises `MalformedError` only if it is not UTF-8.
+    """
+    return Cursor(Source(text)).at("component")
+
+
 def assemble_definitions(text: str | bytes) -> bytes:
     """The component whose definitions `text` has, without what is around them."""
     return _definitions_only(_cursor(text))
