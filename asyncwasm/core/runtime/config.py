@@ -41,6 +41,9 @@ class Config:
       seconds, even if the guest never suspends; `None` turns that off.
     * `max_wasm_stack`: guest stack per outermost entry, in bytes.  The portable engine counts
       64 bytes for a frame.
+    * `scheduler_seed`: with a number, the order in which threads of components run, where the
+      Component Model leaves it open, is pseudorandom and the same for the same seed; `None` is
+      the order in which they became ready.
     * `lazy_validation`: validate function bodies before their first call, not in `Module`.
     * `shared_memory`: allow shared memories to be created.
     * `wasm_backtrace_max_frames`: the most frames that a backtrace holds; `None` turns
@@ -57,6 +60,7 @@ class Config:
     epoch_interruption: bool = False
     preemption_interval: float | None = 0.01
     max_wasm_stack: int = 512 * 1024
+    scheduler_seed: int | None = None
     lazy_validation: bool = False
     shared_memory: bool = False
     wasm_backtrace_max_frames: int | None = 20

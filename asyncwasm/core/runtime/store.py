@@ -7,7 +7,18 @@ import threading
 from array import array
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar, final
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    Generic,
+    Literal,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    final,
+)
 
 from asyncwasm.errors import (
     AsyncSupportError,
@@ -35,6 +46,7 @@ if TYPE_CHECKING:
     from .limits import AsyncResourceLimiter, ResourceLimiter
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 EpochCallback: TypeAlias = "Callable[[Store[Any]], UpdateDeadline | Awaitable[UpdateDeadline]]"
 
@@ -60,6 +72,22 @@ _COULD_NOT_WAIT: Final = (
 )
 
 
+class Concurrency(Protocol):
+    """What runs calls concurrently, for stores: the Component Model is, where it is imported."""
+
+    async def run(self, store: Store[Any], fn: Callable[[Any], Awaitable[R]]) -> R:
+        """`Store.run_concurrent`."""
+        ...
+
+    def tasks(self, store: Store[Any]) -> list[Any]:
+        """`Store.tasks`."""
+        ...
+
+    def close(self, store: Store[Any]) -> None:
+        """Unwind what is suspended: the store is being closed."""
+        ...
+
+
 @final
 class Store(Generic[T]):
     """Everything that instances share: their objects, the limits on them, and `data`.
@@ -74,6 +102,8 @@ class Store(Generic[T]):
 
     Follows Wasmtime's `Store`.
     """
+
+    concurrency: ClassVar[Concurrency | None] = None
 
     def __init__(
         self,
@@ -332,11 +362,35 @@ class Store(Generic[T]):
         """
         if self._depth:
             raise StoreBusyError("store has a call in progress")
+        if self.concurrency is not None:
+            self.concurrency.close(self)
         self._closed = True
         self.bar(Bar.CLOSED)
         self.data = None  # type: ignore[assignment]
         self.attached.clear()
         self._hook = self._epoch_callback = self._pending = None
+
+    # Concurrent calls ------------------------------------------------------------------------
+
+    async def run_concurrent(self, fn: Callable[[Any], Awaitable[R]]) -> R:
+        """Await `fn(accessor)` in a scope in which components' functions run concurrently.
+
+        The `asyncwasm.component.Accessor` is what calls them, and what starts further tasks of
+        the scope.  When `fn` has returned, or anything in the scope has failed, all tasks of the
+        host in it are cancelled; what guests have begun goes on in the next scope.  Raises what
+        `fn`, a task or a guest raises: an exception group where several fail.  Follows Wasmtime's
+        method of this name.
+        """
+        if self.concurrency is None:
+            raise UsageError("`asyncwasm.component` has to be imported for `run_concurrent`")
+        return await self.concurrency.run(self, fn)
+
+    def tasks(self) -> list[Any]:
+        """The calls of components' functions that have not ended, for diagnosis.
+
+        Each is an `asyncwasm.component.TaskInfo`.
+        """
+        return [] if self.concurrency is None else self.concurrency.tasks(self)
 
     # Waiting -------------------------------------------------------------------------------
 
