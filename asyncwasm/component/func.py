@@ -39,7 +39,7 @@ class Func:
         self.name = name
         runner = data.runners.get(lifted)
         if runner is None:
-            runner = data.runners[lifted] = Runner(data, lifted)
+            runner = data.runners[lifted] = Runner(data, lifted, name)
         self._runner: Runner = runner
 
     def ty(self, store: StoreLike) -> FuncType:

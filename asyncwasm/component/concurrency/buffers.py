@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, final
 
 from asyncwasm.errors import CanonicalAbiError
 
 from ..abi.layout import alignment, size
 from ..runtime.context import Context, GuestContext, HostContext
-from ..types import Primitive, ValType, substitute
+from ..runtime.options import abi_options, adapter_options
+from ..types import ValType
 from .copying import NUMBERS
 
 if TYPE_CHECKING:
     from ..compile.program import Options
     from ..runtime.instance import ComponentInstance
-
-
-def resolve_element(instance: ComponentInstance, element: ValType | None) -> ValType | None:
-    """An element type that means the same in every instance: resources are their identities."""
-    if element is None or isinstance(element, Primitive):
-        return element
-    resources = instance.data.resources
-
-    def identity(resource: Hashable) -> Hashable:
-        return resources[resource].type if isinstance(resource, int) else resource
-
-    return substitute(element, identity)
 
 
 @final
@@ -79,8 +67,9 @@ class GuestBuffer:
         element = self._element
         if element is None:
             return [None] * count
-        codec = self.owner.data.component.codec
-        load = codec.load_list(element, self._options, adapter=target is not None)
+        abi, options = self.owner.data.component.abi, self._options
+        static = abi_options(options) if target is None else adapter_options(options, options)
+        load = abi.load_list(element, static)
         values = load(self._context(target is not None), self._at, count)
         self._at += count * self._size
         return values
@@ -90,8 +79,9 @@ class GuestBuffer:
         element = self._element
         if element is None:
             return
-        codec = self.owner.data.component.codec
-        store = codec.store_list(element, self._options, adapter=source is not None)
+        abi, options = self.owner.data.component.abi, self._options
+        static = abi_options(options) if source is None else adapter_options(options, options)
+        store = abi.store_list(element, static)
         store(self._context(source is not None), elements, self._at)
         self._at += count * self._size
 

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from asyncwasm.errors import CanonicalAbiError, Trap, TrapCode
 
+from ..runtime.context import HostContext
+from ..runtime.options import abi_options
+from ..types import Primitive
 from .copying import MAX_LENGTH, CopyEnd, CopyResult, CopyState, OnCopy
 from .error_context import ErrorContext, expect_error_context
 from .future import ReadableFutureEnd, SharedFuture, WritableFutureEnd
@@ -61,7 +64,9 @@ def _task_return(instance: ComponentInstance, definition: Builtin) -> Fn:
         task = running_thread(instance).task
         mine = task.options
         if (
-            not mine.is_async
+            mine is None
+            or task.conversion is None
+            or not mine.is_async
             or task.type is None
             or result != task.type.result
             or options.string_encoding is not mine.string_encoding
@@ -70,8 +75,7 @@ def _task_return(instance: ComponentInstance, definition: Builtin) -> Fn:
             raise Trap(TrapCode.TASK_RETURN_INVALID)
         task.check_unresolved()
         cx = task.conversion.context(instance, mine, task)
-        values = task.conversion.lift_return(cx, flat)
-        task.return_(values)
+        task.return_(task.conversion.lift_return(cx, flat))
 
     return task_return
 
@@ -80,7 +84,7 @@ def _task_cancel(instance: ComponentInstance, definition: Builtin) -> Fn:
     def task_cancel() -> None:
         instance.check_leave()
         task = running_thread(instance).task
-        if not task.options.is_async:
+        if not task.async_lift:
             raise Trap(TrapCode.TASK_CANCEL_NOT_CANCELLED)
         task.cancel()
 
@@ -205,7 +209,7 @@ def _subtask_drop(instance: ComponentInstance, definition: Builtin) -> Fn:
 
 
 def _stream_new(instance: ComponentInstance, definition: Builtin) -> Fn:
-    from .buffers import resolve_element
+    from .elements import resolve_element
 
     def stream_new() -> int:
         instance.check_leave()
@@ -217,7 +221,7 @@ def _stream_new(instance: ComponentInstance, definition: Builtin) -> Fn:
 
 
 def _future_new(instance: ComponentInstance, definition: Builtin) -> Fn:
-    from .buffers import resolve_element
+    from .elements import resolve_element
 
     def future_new() -> int:
         instance.check_leave()
@@ -363,10 +367,13 @@ def _drop_end(kind: str, readable: bool) -> Factory:
 
 def _error_context_new(instance: ComponentInstance, definition: Builtin) -> Fn:
     options = definition.options
+    abi = instance.data.component.abi
+    lift = abi.lift_params((("message", Primitive.STRING),), abi_options(options))
 
     def error_context_new(pointer: int, length: int) -> int:
         instance.check_leave()
-        message = instance.data.component.codec.load_string(instance, options, pointer, length)
+        cx = HostContext(instance, options, None)
+        [message] = lift(cx, (pointer, length))
         return instance.handles.add(ErrorContext(message))
 
     return error_context_new
@@ -374,12 +381,16 @@ def _error_context_new(instance: ComponentInstance, definition: Builtin) -> Fn:
 
 def _error_context_debug_message(instance: ComponentInstance, definition: Builtin) -> Fn:
     options = definition.options
+    abi, static = instance.data.component.abi, abi_options(options)
+    check = abi.check_out(Primitive.STRING, static)
+    store = abi.store(Primitive.STRING, static)
 
     def error_context_debug_message(index: int, pointer: int) -> None:
         instance.check_leave()
         context = expect_error_context(instance.handles.get(index))
-        codec = instance.data.component.codec
-        codec.store_string(instance, options, context.debug_message, pointer)
+        cx = HostContext(instance, options, None)
+        check(cx, pointer)
+        store(cx, context.debug_message, pointer)
 
     return error_context_debug_message
 

@@ -18,8 +18,8 @@ from asyncwasm.fiber import checkpoint, current_task, new_event
 from ..abi.accept import as_bytes
 from ..abi.explain import check
 from ..types import Primitive, ValType
-from .buffers import resolve_element
 from .copying import CopyResult, Shared
+from .elements import resolve_element
 
 if TYPE_CHECKING:
     from ..runtime.instance import ComponentInstance
@@ -157,6 +157,8 @@ class HostEnd:
             if self._busy:
                 raise BusyResourceError("using this end of")
             self._closed = True
+            if self._link.element is UNBOUND:
+                self._link.bind(ANY, None)
             self._link.shared.drop()
             self._link.state.ends.discard(self)
 

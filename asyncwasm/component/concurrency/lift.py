@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, final
@@ -16,8 +16,12 @@ from .thread import Thread
 from .waitable import CANCELLED_EVENT, NO_EVENT, Event, expect_set
 
 if TYPE_CHECKING:
+    from ..abi import Abi
+    from ..abi.codec import Params
+    from ..abi.layout import Options as AbiOptions
     from ..compile.program import LiftedFunction
     from ..runtime.instance import InstanceData
+    from ..types import FuncType
 
 _EXIT: Final = 0
 _YIELD: Final = 1
@@ -29,14 +33,31 @@ _WAIT: Final = 2
 class Conversion:
     """How values get into and out of a callee, which depends on who calls.
 
-    `lower_args(cx, values, None)` gives core arguments; `lift_results(cx, flat)` the results of a
-    core function and `lift_return(cx, flat)` those given to `task.return`, as a list.
+    `lower_args(cx, values)` gives core arguments; `lift_result(cx, raw)` the result of a core
+    function and `lift_return(cx, flat)` the one given to `task.return`.
     """
 
     context: type[Context]
     lower_args: Callable[..., Any]
-    lift_results: Callable[..., Any]
+    lift_result: Callable[..., Any]
     lift_return: Callable[..., Any]
+
+
+def conversion(context: type[Context], abi: Abi, ty: FuncType, options: AbiOptions) -> Conversion:
+    """How values get into and out of a function of type `ty` with these options."""
+    results: Params = () if ty.result is None else (("result", ty.result),)
+    lift = abi.lift_params(results, options)
+
+    def lift_return(cx: Context, flat: Sequence[Any]) -> Any:
+        values = lift(cx, flat)
+        return values[0] if values else None
+
+    return Conversion(
+        context,
+        abi.lower_params(ty.params, options),
+        abi.lift_result(ty.result, options),
+        lift_return,
+    )
 
 
 @final
@@ -138,11 +159,12 @@ class Lifted:
         values = task.start()
         instance.may_leave = False
         try:
-            flat = conversion.lower_args(cx, values, None)
+            flat = conversion.lower_args(cx, values)
         except (TypeError, ValueError, OverflowError) as error:
-            if cx.allocations or not isinstance(cx, HostContext):
+            if cx.inside or not isinstance(cx, HostContext):
                 raise
             cx.undo()
+            task.release()
             task.resolve(Refused(error))
             task.exit_implicit_thread()
             return
@@ -152,12 +174,11 @@ class Lifted:
             self._run_async(task, thread, flat)
         else:
             raw = self._core.fn(*flat)
-            back = () if raw is None else raw if type(raw) is tuple else (raw,)
             task.check_borrows()
-            task.return_(conversion.lift_results(cx, back))
+            task.return_(conversion.lift_result(cx, raw))
             if self._post_return is not None:
                 instance.may_leave = False
-                self._post_return.fn(*back)
+                self._post_return.fn() if raw is None else self._post_return.fn(raw)
                 instance.may_leave = True
         task.exit_implicit_thread()
 

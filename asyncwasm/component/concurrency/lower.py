@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..abi.layout import MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS
 from ..runtime.context import GuestContext, HostContext
-from .lift import Conversion, Lifted
+from ..runtime.options import abi_options, adapter_options, is_by_pointer
+from .lift import Lifted, conversion
 from .subtask import Subtask, SubtaskState
 from .task import CANCELLED, Task
 from .thread import Thread
 
 if TYPE_CHECKING:
+    from ..abi.layout import Options as AbiOptions
     from ..compile.program import GuestCall, HostCall, Options
     from ..runtime.host import HostFunc
     from ..runtime.instance import ComponentInstance, InstanceData
+    from ..types import ValType
 
 Raw = Any
 _STARTED: Final = int(SubtaskState.STARTED)
@@ -35,26 +38,29 @@ def flat_limits(options: Options) -> tuple[int, int]:
     return MAX_FLAT_PARAMS, MAX_FLAT_RESULTS
 
 
+def has_pointer(result: ValType | None, static: AbiOptions, options: Options) -> bool:
+    """Whether the last argument says where the result is to be stored."""
+    return is_by_pointer(result, static) or (options.is_async and result is not None)
+
+
 def lower_guest(data: InstanceData, trampoline: GuestCall) -> Callable[..., Raw]:
     """A function of another component instance, on raw values."""
     callee, outer = trampoline.callee, trampoline.options
-    inner = callee.options
+    inner, ty = callee.options, callee.type
     caller = data.instances[outer.instance]
-    params = tuple(t for _, t in callee.type.params)
-    results = () if callee.type.result is None else (callee.type.result,)
-    codec = data.component.codec
+    abi, static = data.component.abi, adapter_options(outer, inner)
     max_params, max_results = flat_limits(outer)
-    lift_params, lower_args = codec.pair(params, outer, inner, max_params, MAX_FLAT_PARAMS)
-    lift_results, lower_results = codec.pair(results, inner, outer, MAX_FLAT_RESULTS, max_results)
-    lift_return, _ = codec.pair(results, inner, outer, MAX_FLAT_PARAMS, max_results)
-    by_pointer = codec.by_pointer(results, outer, max_results)
-    lifted = Lifted(data, callee, Conversion(GuestContext, lower_args, lift_results, lift_return))
+    lift_params = abi.lift_params(ty.params, static, max_params)
+    lower_result = abi.lower_result(ty.result, static, max_results)
+    by_pointer = has_pointer(ty.result, static, outer)
+    way = conversion(GuestContext, abi, ty, adapter_options(inner, outer))
+    lifted = Lifted(data, callee, way)
 
     def call(*flat: Raw) -> Raw:
         if not caller.may_leave:
             caller.check_leave()
         thread = running_thread(caller)
-        if callee.type.is_async and not outer.is_async:
+        if ty.is_async and not outer.is_async:
             thread.task.check_may_block()
         subtask = Subtask()
         cx = GuestContext(caller, outer, subtask.loans)
@@ -72,8 +78,8 @@ def lower_guest(data: InstanceData, trampoline: GuestCall) -> Callable[..., Raw]
             if values is CANCELLED:
                 subtask.resolve_cancelled()
             else:
-                lowered = lower_results(cx, values, flat[-1] if by_pointer else None)
-                subtask.resolve(SubtaskState.RETURNED, lowered)
+                raw = lower_result(cx, values, flat[-1] if by_pointer else None)
+                subtask.resolve(SubtaskState.RETURNED, raw)
 
         task = lifted.start(on_start, on_resolve, thread)
         if outer.is_async and not subtask.is_resolved():
@@ -93,8 +99,7 @@ def finish(subtask: Subtask, thread: Thread, options: Options, what: Callable[[]
     subtask.deliver_resolve()
     if options.is_async:
         return int(subtask.state)
-    flat = subtask.flat_results
-    return None if not flat else flat[0]
+    return subtask.raw
 
 
 def lower_host(data: InstanceData, host: HostFunc, trampoline: HostCall) -> Callable[..., Raw]:
@@ -104,14 +109,15 @@ def lower_host(data: InstanceData, host: HostFunc, trampoline: HostCall) -> Call
     """
     options, ty = trampoline.options, trampoline.type
     instance = data.instances[options.instance]
-    params = tuple(t for _, t in ty.params)
-    results = () if ty.result is None else (ty.result,)
-    codec = data.component.codec
+    abi, static = data.component.abi, abi_options(options)
     max_params, max_results = flat_limits(options)
-    lift_params = codec.lift(params, options, max_params)
-    lower_results = codec.lower(results, options, max_results)
-    by_pointer = codec.by_pointer(results, options, max_results)
-    check_out = codec.check_out(results, options) if by_pointer and options.is_async else None
+    lift_params = abi.lift_params(ty.params, static, max_params)
+    lower_result = abi.lower_result(ty.result, static, max_results)
+    by_pointer = has_pointer(ty.result, static, options)
+    check_out = None
+    if by_pointer and options.is_async:
+        assert ty.result is not None
+        check_out = abi.check_out(ty.result, static)
 
     def call(*flat: Raw) -> Raw:
         from .hosts import begin
@@ -125,7 +131,7 @@ def lower_host(data: InstanceData, host: HostFunc, trampoline: HostCall) -> Call
         cx = HostContext(instance, options, subtask.loans)
         pointer = flat[-1] if by_pointer else None
         if check_out is not None:
-            check_out(cx, pointer)
+            check_out(cx, flat[-1])
         values = lift_params(cx, flat)
         subtask.state = SubtaskState.STARTED
         index = 0
@@ -138,9 +144,9 @@ def lower_host(data: InstanceData, host: HostFunc, trampoline: HostCall) -> Call
                 subtask.resolve_cancelled()
                 return
             instance.may_leave = False
-            lowered = lower_results(cx, (value,) if results else (), pointer)
+            raw = lower_result(cx, value, pointer)
             instance.may_leave = True
-            subtask.resolve(SubtaskState.RETURNED, lowered)
+            subtask.resolve(SubtaskState.RETURNED, raw)
 
         cancel = begin(data, host, ty, values, on_resolve)
         if options.is_async and not subtask.is_resolved():

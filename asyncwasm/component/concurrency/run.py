@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, TypeVarTuple, cast, fin
 
 import anyio
 
-from asyncwasm.core.runtime.calls import at_turn, enter
+from asyncwasm.core.runtime.calls import at_turn, enter, run_sync
 from asyncwasm.errors import Trap, TrapCode, UsageError
 from asyncwasm.fiber import current_task, new_event
 
@@ -244,10 +244,18 @@ async def call_async(lifted: Lifted, caller: Caller[Any] | None, args: tuple[Any
     return call.result
 
 
-def call_sync(lifted: Lifted, args: tuple[Any, ...]) -> Any:
-    """Call a function of a synchronous type, within an entered store.  Never suspends."""
+def call_sync(lifted: Lifted, caller: Caller[Any] | None, args: tuple[Any, ...]) -> Any:
+    """Call a function of a synchronous type from a sync entry point.  Never suspends."""
+    state = lifted.instance.state
     call = _Call()
-    call.start(lifted, args)
+    current = state.current
+    try:
+        run_sync(state.store, caller, call.start, (lifted, args))
+    except BaseException:
+        state.current = current
+        if state.store.failed:
+            state.scheduler.close()
+        raise
     if not call.resolved:
         raise Trap(TrapCode.CANNOT_BLOCK_SYNC_TASK)
     return call.result

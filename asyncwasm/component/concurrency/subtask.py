@@ -33,10 +33,10 @@ class Subtask(Waitable):
 
     __slots__ = (
         "cancellation_requested",
-        "flat_results",
         "loans",
         "name",
         "on_cancel",
+        "raw",
         "resolve_delivered",
         "state",
     )
@@ -51,16 +51,16 @@ class Subtask(Waitable):
         self.loans = CallContext()
         self.resolve_delivered = False
         self.cancellation_requested = False
-        self.flat_results: tuple[Any, ...] = ()
+        self.raw: Any = None
 
     def is_resolved(self) -> bool:
         """Whether the callee has returned or was cancelled."""
         return self.state >= SubtaskState.RETURNED
 
-    def resolve(self, state: SubtaskState, flat_results: tuple[Any, ...] = ()) -> None:
+    def resolve(self, state: SubtaskState, raw: Any = None) -> None:
         """Record the outcome, and wake up who waits for it."""
         self.state = state
-        self.flat_results = flat_results
+        self.raw = raw
         self.wake()
 
     def resolve_cancelled(self) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from asyncwasm.errors import ThrownException, Trap, TrapCode
 
 from ..runtime import task as sync
+from ..types import FuncType
 from .thread import Thread
 
 if TYPE_CHECKING:
     from ..compile.program import Options
     from ..runtime.instance import ComponentInstance
-    from ..types import FuncType
     from .lift import Conversion
 
 OnStart: TypeAlias = Callable[[], Any]
@@ -31,6 +31,11 @@ class Cancelled(enum.Enum):
 
 CANCELLED = Cancelled.CANCELLED
 
+_ACTION: Final = FuncType(())
+
+
+def _nothing(*_: Any) -> None: ...
+
 
 class TaskState(enum.Enum):
     """How far a task is."""
@@ -40,6 +45,14 @@ class TaskState(enum.Enum):
     PENDING_CANCEL = "started, to be cancelled"
     CANCEL_DELIVERED = "being cancelled"
     RESOLVED = "returned"
+
+
+def sync_thread(instance: ComponentInstance) -> Thread:
+    """The running thread of a task that can do nothing but run to its end."""
+    task = Task(instance, _ACTION, _nothing, _nothing, caller=instance.state.current)
+    task.implicit_thread = thread = Thread(task, None)
+    thread.index = instance.threads.add(thread)
+    return thread
 
 
 class Task(sync.Task):
@@ -68,8 +81,8 @@ class Task(sync.Task):
         async_lift: bool = False,
         callback: bool = False,
         caller: sync.Thread | None = None,
-        options: Options,
-        conversion: Conversion,
+        options: Options | None = None,
+        conversion: Conversion | None = None,
         name: str = "",
     ) -> None:
         """`async_lift` and `callback` are options of the lift, `options` are all of them."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from asyncwasm.errors import CanonicalAbiError
 
-from .buffers import resolve_element
 from .copying import CopyEnd, CopyState
+from .elements import resolve_element
 from .error_context import ErrorContext, expect_error_context
 from .future import ReadableFutureEnd, SharedFuture, WritableFutureEnd
 from .stream import ReadableStreamEnd, SharedStream, WritableStreamEnd

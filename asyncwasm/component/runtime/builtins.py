@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from asyncwasm.core import NumType
 
+from ..concurrency import builtins as concurrent
 from .drop import destroy
 from .handles import ResourceHandle, get_resource, remove_resource
 
@@ -110,6 +111,7 @@ def _mask(definition: Builtin, types: tuple[Any, ...]) -> int:
 
 
 BUILTINS: Final[dict[str, Factory]] = {
+    **concurrent.BUILTINS,
     "resource.new": _resource_new,
     "resource.rep": _resource_rep,
     "resource.drop": _resource_drop,

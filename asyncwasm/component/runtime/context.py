@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, final
 
+from asyncwasm.component.abi import HandleError
 from asyncwasm.component.resource import Resource, ResourceAny
 from asyncwasm.errors import CanonicalAbiError, ThrownException, Trap, TrapCode
 
+from ..abi import Context as AbiContext
+from ..concurrency import transfer
 from .handles import ResourceHandle, get_resource, take_own
 from .host_table import HostEntry
 
@@ -21,20 +24,22 @@ if TYPE_CHECKING:
     from asyncwasm.component.types import ValType
     from asyncwasm.core import Func, Memory, SharedMemory
 
+    from ..concurrency.error_context import ErrorContext
+    from ..concurrency.future import SharedFuture
+    from ..concurrency.stream import SharedStream
     from .instance import ComponentInstance
     from .resources import ResourceImpl
     from .task import CallContext
 
 
-class Context:
+class Context(AbiContext):
     """What both kinds have in common.
 
     `scope` is the call that borrows belong to: the one they are given to when lowering, the one
-    they are lent to when lifting.  `allocations` counts the calls of `realloc`, that is, of guest
-    code.
+    they are lent to when lifting.  `inside` says that guest code runs, or has failed.
     """
 
-    __slots__ = ("_realloc", "allocations", "fuel", "instance", "memory", "resources", "scope")
+    __slots__ = ("_realloc", "fuel", "inside", "instance", "memory", "resources", "scope")
 
     memory: Any
 
@@ -45,7 +50,7 @@ class Context:
         self.instance = instance
         self.scope = scope
         self.fuel = instance.state.fuel
-        self.allocations = 0
+        self.inside = False
         self.resources: list[ResourceImpl] = data.resources
         memory: Memory | SharedMemory | None = None
         if options.memory is not None:
@@ -58,7 +63,7 @@ class Context:
     def realloc(self, old: int, old_size: int, alignment: int, new_size: int) -> int:
         """Call the guest's allocator, which may not call anything outside of it."""
         instance = self.instance
-        self.allocations += 1
+        self.inside = True
         assert self._realloc is not None
         fn = self._realloc.fn
         before, instance.may_leave = instance.may_leave, False
@@ -70,6 +75,7 @@ class Context:
         except ThrownException:
             raise Trap(TrapCode.UNCAUGHT_EXCEPTION) from None
         instance.may_leave = before
+        self.inside = False
         return result  # type: ignore[no-any-return]
 
     def _with_blank_storage(self, fn: Any, *args: int) -> Any:
@@ -82,35 +88,13 @@ class Context:
         thread.storage = before
         return result
 
-    @property
-    def _ends(self) -> Any:
-        return self.instance.state.scheduler
-
-    # Streams, futures and error contexts are the same on all ways: the end that is handed over.
-
-    def lift_stream(self, element: ValType | None, handle: int) -> Any:
-        """Take the readable end of a stream out of the table."""
-        return self._ends.lift_stream(self, element, handle)
-
-    def lift_future(self, element: ValType | None, handle: int) -> Any:
-        """Take the readable end of a future out of the table."""
-        return self._ends.lift_future(self, element, handle)
-
-    def lift_error_context(self, handle: int) -> Any:
+    def lift_error_context(self, handle: int) -> ErrorContext:
         """The error context at a handle."""
-        return self._ends.lift_error_context(self, handle)
-
-    def lower_stream(self, element: ValType | None, value: Any) -> int:
-        """Put the readable end of a stream into the table."""
-        return self._ends.lower_stream(self, element, value)  # type: ignore[no-any-return]
-
-    def lower_future(self, element: ValType | None, value: Any) -> int:
-        """Put the readable end of a future into the table."""
-        return self._ends.lower_future(self, element, value)  # type: ignore[no-any-return]
+        return transfer.lift_error_context(self, handle)
 
     def lower_error_context(self, value: Any) -> int:
         """Put an error context into the table."""
-        return self._ends.lower_error_context(self, value)  # type: ignore[no-any-return]
+        return transfer.lower_error_context(self, value)
 
 
 @final
@@ -124,6 +108,22 @@ class GuestContext(Context):
     ) -> None:
         super().__init__(instance, options, scope)
         self.fuel = 1 << 62  # what guests copy between them is their own affair
+
+    def lift_stream(self, element: ValType | None, handle: int) -> SharedStream:
+        """Take the readable end of a stream out of the table."""
+        return transfer.lift_stream(self, element, handle)
+
+    def lift_future(self, element: ValType | None, handle: int) -> SharedFuture:
+        """Take the readable end of a future out of the table."""
+        return transfer.lift_future(self, element, handle)
+
+    def lower_stream(self, element: ValType | None, value: SharedStream) -> int:
+        """Put the readable end of a stream into the table."""
+        return transfer.lower_stream(self, value)
+
+    def lower_future(self, element: ValType | None, value: SharedFuture) -> int:
+        """Put the readable end of a future into the table."""
+        return transfer.lower_future(self, value)
 
     def lift_own(self, resource: Hashable, handle: int) -> int:
         """Take an owned handle out of the table; its representation."""
@@ -154,16 +154,17 @@ class HostContext(Context):
     """For values on their way between the host and a component instance.
 
     `given` is what lowering has taken from the host so far: the handle in the guest's table, and
-    the resource with its entry in the host's.
+    the resource with its entry in the host's.  `refusing` says that such a thing has failed.
     """
 
-    __slots__ = ("given",)
+    __slots__ = ("given", "refusing")
 
     def __init__(
         self, instance: ComponentInstance, options: Options, scope: CallContext | None
     ) -> None:
         super().__init__(instance, options, scope)
         self.given: list[tuple[int, Resource[Any] | HostEntry | None, ResourceAny | None]] = []
+        self.refusing = False
 
     def undo(self) -> None:
         """Take back what lowering has given, when the guest did not get to see it."""
@@ -202,18 +203,21 @@ class HostContext(Context):
         """Give what the host owns to the guest."""
         impl = self._impl(resource)
         add = self.instance.handles.add
+        self.refusing = True
         if isinstance(value, Resource):
             handle = add(ResourceHandle(impl.type, value.give(impl)))
             self.given.append((handle, value, None))
+            self.refusing = False
             return handle
         if not isinstance(value, ResourceAny):
-            raise TypeError(f"expected Resource, got {type(value).__name__}")
+            raise HandleError(f"expected Resource, got {type(value).__name__}", value)
         entry = self._entry(value, impl)
         if entry.scope is not None:
             raise CanonicalAbiError("cannot lift own resource from a borrow")
         value.take()
         handle = add(ResourceHandle(impl.type, entry.rep))
         self.given.append((handle, entry, value))
+        self.refusing = False
         return handle
 
     def lower_borrow(self, resource: Hashable, value: Any) -> int:
@@ -221,6 +225,7 @@ class HostContext(Context):
         impl = self._impl(resource)
         scope = self.scope
         assert scope is not None
+        self.refusing = True
         if isinstance(value, Resource):
             rep = value.lend_to(scope, impl)
         elif isinstance(value, ResourceAny):
@@ -229,18 +234,43 @@ class HostContext(Context):
                 scope.lend(entry)
             rep = entry.rep
         else:
-            raise TypeError(f"expected Resource, got {type(value).__name__}")
+            raise HandleError(f"expected Resource, got {type(value).__name__}", value)
         handle = lower_borrow(self, impl, rep)
         if impl.instance is not self.instance:
             self.given.append((handle, None, None))
+        self.refusing = False
         return handle
 
     def _entry(self, value: ResourceAny, impl: ResourceImpl) -> HostEntry:
         store = self.instance.data.store
         entry = value.entry(store)
         if not impl.type.accepts(entry.impl.type):
-            raise TypeError("mismatched resource types")
+            raise HandleError("mismatched resource types", value)
         return entry
+
+    def lift_stream(self, element: ValType | None, handle: int) -> Any:
+        """Take the readable end of a stream out of the table and give it to the host."""
+        from ..concurrency.host_stream import take_stream
+
+        return take_stream(self, transfer.lift_stream(self, element, handle))
+
+    def lift_future(self, element: ValType | None, handle: int) -> Any:
+        """Take the readable end of a future out of the table and give it to the host."""
+        from ..concurrency.host_future import take_future
+
+        return take_future(self, transfer.lift_future(self, element, handle))
+
+    def lower_stream(self, element: ValType | None, value: Any) -> int:
+        """Give the readable end of a stream to the guest."""
+        from ..concurrency.host_stream import give_stream
+
+        return transfer.lower_stream(self, give_stream(self, element, value))
+
+    def lower_future(self, element: ValType | None, value: Any) -> int:
+        """Give the readable end of a future to the guest."""
+        from ..concurrency.host_future import give_future
+
+        return transfer.lower_future(self, give_future(self, element, value))
 
     def _impl(self, resource: Hashable) -> ResourceImpl:
         assert isinstance(resource, int)

@@ -12,6 +12,7 @@ from asyncwasm.component.abi import MAX_FLAT_PARAMS
 from asyncwasm.component.types import Primitive
 from asyncwasm.errors import ThrownException, Trap, TrapCode
 
+from ..concurrency.lower import lower_guest
 from .context import GuestContext
 from .options import adapter_options, is_by_pointer
 from .task import CallContext
@@ -33,9 +34,8 @@ def guest_call(data: InstanceData, trampoline: GuestCall) -> Callable[..., Any]:
     outer, inner = trampoline.options, callee.options
     caller, target = data.instances[outer.instance], data.instances[inner.instance]
     ty = trampoline.type
-    if ty.is_async:
-        scheduler: Any = data.state.scheduler
-        return scheduler.lower_guest(caller, target, trampoline)  # type: ignore[no-any-return]
+    if not data.plain:
+        return lower_guest(data, trampoline)
     func = data.func(callee.core)
     post = None if inner.post_return is None else data.funcs[inner.post_return]
     result = ty.result

@@ -12,6 +12,7 @@ from asyncwasm.component.values import Err, Ok
 from asyncwasm.core import Caller, CallHook
 from asyncwasm.errors import ComponentError, UsageError
 
+from ..concurrency.lower import lower_host
 from .context import HostContext
 from .options import abi_options, is_by_pointer
 from .state import state_of
@@ -34,8 +35,7 @@ def host_call(data: InstanceData, trampoline: HostCall) -> Callable[..., Any]:
     host: HostFunc = data.imports[trampoline.import_index]
     ty = trampoline.type
     if ty.is_async:
-        scheduler: Any = data.state.scheduler
-        return scheduler.lower_host(instance, host, trampoline)  # type: ignore[no-any-return]
+        return lower_host(data, host, trampoline)
     result = ty.result
     types = tuple(t for _, t in ty.params) + (() if result is None else (result,))
     abi = data.component.abi

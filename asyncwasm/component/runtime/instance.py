@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, final
 from asyncwasm.component.compile.program import CoreDef, CoreExport, LiftedFunction
 from asyncwasm.errors import Trap, TrapCode
 
+from ..concurrency.task import sync_thread
 from ..concurrency.waitable import Source
 from .handles import HandleTable
 from .state import state_of
@@ -65,7 +66,7 @@ class ComponentInstance:
         state = self.state
         thread = self.idle
         if thread is None:
-            thread = Thread(Task(self, state.current))
+            thread = Thread(Task(self, state.current)) if self.data.plain else sync_thread(self)
         else:
             self.idle = None
             thread.task.caller = state.current
@@ -77,6 +78,8 @@ class ComponentInstance:
         self.state.current = thread.task.caller
         if self.data.plain:
             self.idle = thread
+        else:
+            self.threads.remove(thread.index)
 
     def check_leave(self) -> None:
         """Trap if the guest may not call anything now."""

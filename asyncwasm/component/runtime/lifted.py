@@ -9,8 +9,10 @@ from asyncwasm.component.abi import needs_context
 from asyncwasm.component.types import Result
 from asyncwasm.component.values import Ok
 from asyncwasm.core.runtime.calls import at_turn, enter
-from asyncwasm.errors import ComponentError, ThrownException, Trap, TrapCode
+from asyncwasm.errors import CanonicalAbiError, ComponentError, ThrownException, Trap, TrapCode
 
+from ..concurrency.lift import Lifted, Refused, conversion
+from ..concurrency.run import Accessor, call_async, call_concurrent, call_sync
 from .context import HostContext
 from .options import abi_options, is_by_pointer, is_spilled
 
@@ -25,22 +27,24 @@ _BLANK: Any = None
 
 
 @final
-class _Refused:
-    """Arguments that were refused before any guest code ran."""
-
-    __slots__ = ("error",)
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
-
-
-@final
 class Runner:
     """What calls one lifted function of one instance."""
 
-    __slots__ = ("_count", "_data", "_fallible", "_lift", "_lower", "_run", "_scalar", "_state")
+    __slots__ = (
+        "_count",
+        "_data",
+        "_fallible",
+        "_lift",
+        "_lifted",
+        "_lower",
+        "_name",
+        "_run",
+        "_scalar",
+        "_state",
+        "_task",
+    )
 
-    def __init__(self, data: InstanceData, lifted: LiftedFunction) -> None:
+    def __init__(self, data: InstanceData, lifted: LiftedFunction, name: str) -> None:
         ty = lifted.type
         abi, options = data.component.abi, abi_options(lifted.options)
         types = tuple(t for _, t in ty.params) + (() if ty.result is None else (ty.result,))
@@ -55,12 +59,22 @@ class Runner:
             and not is_by_pointer(ty.result, options)
             and not is_spilled(ty, options)
         )
+        self._lifted = lifted
+        self._name = name
+        self._task = None if data.plain else self._as_task()
         self._run = self._scalar_run(lifted) if self._scalar else self._full_run(lifted)
+
+    def _as_task(self) -> Lifted:
+        lifted, abi = self._lifted, self._data.component.abi
+        way = conversion(HostContext, abi, lifted.type, abi_options(lifted.options))
+        return Lifted(self._data, lifted, way, self._name)
 
     def call(self, caller: Caller[Any] | None, args: tuple[Any, ...]) -> Any:
         """Call it from a sync entry point whose split check has passed."""
         if len(args) != self._count:
             raise TypeError(f"expected {self._count} argument(s), got {len(args)}")
+        if self._task is not None:
+            return self._finish(call_sync(self._task, caller, args))
         if self._scalar:
             args = self._lower(_BLANK, args)
         store = self._data.store
@@ -80,10 +94,20 @@ class Runner:
         """Call it on a fiber, when it is the call's turn."""
         if len(args) != self._count:
             raise TypeError(f"expected {self._count} argument(s), got {len(args)}")
+        if self._task is not None:
+            return self._finish(await call_async(self._task, caller, args))
         if self._scalar:
             args = self._lower(_BLANK, args)
         result = await at_turn(self._data.store, caller, self._enter, self._run, args)
         return self._finish(result)
+
+    async def call_concurrent(self, accessor: Accessor[Any], args: tuple[Any, ...]) -> Any:
+        """Call it in the scope of an accessor, next to other calls."""
+        if len(args) != self._count:
+            raise TypeError(f"expected {self._count} argument(s), got {len(args)}")
+        if self._task is None:
+            self._task = self._as_task()
+        return self._finish(await call_concurrent(self._task, accessor, args))
 
     def _enter(
         self, store: Any, run: Callable[..., Any], args: tuple[Any, ...], may_suspend: bool
@@ -99,7 +123,7 @@ class Runner:
             raise
 
     def _finish(self, result: Any) -> Any:
-        if type(result) is _Refused:
+        if type(result) is Refused:
             raise result.error
         if self._fallible:
             if isinstance(result, Ok):
@@ -144,14 +168,15 @@ class Runner:
             instance.may_leave = False
             try:
                 flat = lower(cx, args)
-            except (TypeError, ValueError, OverflowError) as error:
-                if cx.allocations:
+            except (TypeError, ValueError, OverflowError, CanonicalAbiError) as error:
+                # Not so what came out of the allocator, or is wrong with what it gave.
+                if cx.inside or (isinstance(error, CanonicalAbiError) and not cx.refusing):
                     raise
                 cx.undo()
                 task.release()
                 instance.may_leave = True
                 instance.leave(thread)
-                return _Refused(error)
+                return Refused(error)
             instance.may_leave = True
             try:
                 raw = func.fn(*flat)
