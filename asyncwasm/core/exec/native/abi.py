@@ -1,7 +1,11 @@
 """What generated code and Python agree on: the context of an instance, status, helpers.
 
 Every native function takes the context of its instance first and returns a structure: a status
-and its results.  Status 0 is success; 1 says that a Python exception is set in the thread.
+and its results.  Status 0 is success; 1 says that a Python exception is set in the thread.  Its
+calling convention is `CONVENTION`, in which any function can tail-call any other.
+
+A function that makes tail calls exists twice: `t<n>` may also return `TAIL`, which says that
+Python is to go on with a call that was parked, and `f<n>` sees to that.
 
 The context is an array of 64-bit words at the indices below; those called a list point to an
 array with one pointer per item of that index space.
@@ -11,6 +15,9 @@ from __future__ import annotations
 
 import enum
 from typing import Final
+
+TAIL: Final = 3
+CONVENTION: Final = "tailcc"
 
 
 class Word(enum.IntEnum):
@@ -38,14 +45,17 @@ class Word(enum.IntEnum):
     """A list: for each imported function its slot, or null if only Python can call it."""
     FUNCS = 10
     """A list: for each function its `Func`, or null before `Helper.FUNC` was asked for it."""
+    ARGUMENTS = 11
+    """Points to the store's area for arguments of tail calls; see `passing`."""
 
 
 # The words of a slot: the address of the word that holds the address of the function's code, or
-# 0 while there is none; the context to call it with; its exact type, a `DefType`.  More follow
-# for `gates`.
+# 0 while there is none; the context to call it with; its exact type, a `DefType`; the same as the
+# first for tail calls.  More follow for `gates`.
 SLOT_CELL: Final = 0
 SLOT_CONTEXT: Final = 1
 SLOT_TYPE: Final = 2
+SLOT_TAIL: Final = 3
 
 
 class Helper(enum.IntEnum):
@@ -84,6 +94,16 @@ class Helper(enum.IntEnum):
     """`(function reference)`: for one without a fast path, what `INDIRECT` gives, or a trap."""
     SAMPLE = 15
     """`(function)`: as `POLL`, from code of that function that is not optimised."""
+    PARK_CALL = 16
+    """`(function, *arguments)`: park the tail call of a function of the module."""
+    PARK_INDIRECT = 17
+    """`(table, index, type, *arguments)`: that of an element; see `INDIRECT`."""
+    PARK_REF = 18
+    """`(function reference, *arguments)`: that of a reference."""
+    PARKED = 19
+    """`()`: the call that was parked last, as tail calls are in the portable engine."""
+    FINISH = 20
+    """`()`: its results, and those of all that it leads to."""
 
 
 CONTEXT_WORDS: Final = len(Word)

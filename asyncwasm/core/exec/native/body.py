@@ -14,10 +14,11 @@ from asyncwasm.core.binary.leb128 import read_u32
 from asyncwasm.core.types import DefType, FuncType, ValType
 from asyncwasm.errors import TrapCode
 
-from .abi import Helper, Word
+from .abi import CONVENTION, Helper, Word
 from .emit import ZEROS, helper_call, ir_type
 from .fuel import FUEL, FuelMeter
 from .operands import Operands, Slots
+from .passing import arguments, can_tail_call, loads, parameters
 from .refs import REF
 from .ticker import COUNTER_ADDRESS
 
@@ -94,8 +95,10 @@ class Body(Operands):
         self.ty: FuncType = info.funcs[index].func
         self.labels: list[Label] = []
         self.callees: set[int] = set()
-        self.indirect: set[DefType] = set()
-        self.referred: set[DefType] = set()
+        self.tail_callees: set[int] = set()
+        # Stubs that the unit is to have: their names without the type, and the type.
+        self.stubs: set[tuple[str, DefType]] = set()
+        self.tails = False
         self.calls = False
         self.loops = False
         self.offset = 0
@@ -138,6 +141,25 @@ class Body(Operands):
             name = self.out.op(f"insertvalue {result}, {ty} {value}, {number}")
             result = f"{self.returns} {name}"
         self.out.end(f"ret {result}")
+
+    def give_away(self, callee: str, context: list[str], values: Slots, ty: FuncType) -> None:
+        """Return what `callee` of type `ty` does with these values, in a call that takes the
+        place of this one.  Everything else must have been released.
+        """
+        self.calls = self.tails = True
+        if not (can_tail_call(ty, ty) and can_tail_call(self.ty, ty)):
+            raise NotCoveredError("a tail call with so many parameters or results")
+        extra = len(context) - 1
+        args = ", ".join(context) + arguments(self.out, "%ctx", values, ty, extra)
+        returns = self.returns
+        result = self.out.op(f"musttail call {CONVENTION} {returns} {callee}({args})")
+        self.out.end(f"ret {returns} {result}")
+
+    def leave_all(self) -> None:
+        """Release all operands and locals, on the way out."""
+        for operand in self.stack:
+            self.give_up(operand)
+        self.release_locals()
 
     # State -----------------------------------------------------------------------------------
 
@@ -301,8 +323,7 @@ class Body(Operands):
             self._leave_for(self.labels[0])
             return
         values = self.pop_taken(self.ty.results)
-        for operand in self.stack:
-            self.give_up(operand)
+        self.leave_all()
         self.give_back(values)
 
     # The whole -------------------------------------------------------------------------------
@@ -456,14 +477,20 @@ class Body(Operands):
             ]
         symbol = f"f{self.index}"
         name = f'@n{self.index} = private constant [{len(symbol) + 1} x i8] c"{symbol}\\00"'
-        head = f"define dso_local {self.returns} @{symbol}({', '.join(params)}) {{"
+        listed = ", ".join(params)
+        if self.tails:
+            symbol = f"t{self.index}"
+            listed = f"ptr %ctx{parameters(self.ty)}"
+            out.allocas[:0] = loads(self.ty)
+        head = f"define dso_local {CONVENTION} {self.returns} @{symbol}({listed}) {{"
         if out.count > LARGE:
-            guard = self._guard(head, params, failed)
-            head = f"define internal {self.returns} @b{self.index}({', '.join(params)}) noinline {{"
+            guard = self._guard(head, listed, failed)
+            symbol = f"b{self.index}"
+            head = f"define internal {CONVENTION} {self.returns} @{symbol}({listed}) noinline {{"
             return "\n".join([name, *guard, head, out.text(), *tail, "}"])
         return "\n".join([name, head, out.text(), *tail, "}"])
 
-    def _guard(self, head: str, params: list[str], failed: str) -> list[str]:
+    def _guard(self, head: str, params: str, failed: str) -> list[str]:
         """What stands before a function whose frame may be larger than what the stack's limit
         leaves: it could write there before it looks at the limit itself.
         """
@@ -471,6 +498,7 @@ class Body(Operands):
         return [
             head,
             "entry:",
+            *(loads(self.ty) if self.tails else ()),
             f"  %cell = load ptr, ptr %ctx, {CTX}",
             f"  %limit = load i64, ptr %cell, {CTX}",
             f"  %least = add i64 %limit, {min(8 * self.out.count, _LARGEST_NEED)}",
@@ -479,7 +507,8 @@ class Body(Operands):
             "  %deep = icmp ult i64 %here, %least",
             "  br i1 %deep, label %trap, label %fits, !prof !0",
             "fits:",
-            f"  %result = call {self.returns} @b{self.index}({', '.join(params)})",
+            f"  %result = {'musttail ' if self.tails else ''}call {CONVENTION} {self.returns} "
+            f"@b{self.index}({params})",
             f"  ret {self.returns} %result",
             "trap:",
             f"  call void @raise_trap(ptr %ctx, i64 {_OVERFLOW})",

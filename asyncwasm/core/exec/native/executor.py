@@ -86,7 +86,12 @@ class NativeExecutor:
                 self._settle(func)
             return func.fn(*args)
 
-        self._portable.install(func, first_call, first_call)
+        def first_raw(*args: Any) -> Any:
+            if func.raw is first_raw:
+                self._settle(func)
+            return func.raw(*args)
+
+        self._portable.install(func, first_call, first_raw)
 
     def _settle(self, func: Func) -> None:
         """Give `func` code: the machine's, or the portable if it cannot have that."""
@@ -105,8 +110,8 @@ class NativeExecutor:
         slot = self._slot_of(func)
         assert slot is not None
         # The gates keep alive what the function works on: the instance, and the module's code.
-        raw = self._gates.inward(func.type.func).install(func, slot, (code, instance))
-        self._portable.install(func, raw, raw)
+        fn, tail = self._gates.inward(func.type.func).install(func, slot, (code, instance))
+        self._portable.install(func, fn, tail if index in code.tails else fn)
 
     def _sampled(self, instance: Instance, index: int) -> None:
         """Code of a function that is not optimised was running when a tick was noticed."""
@@ -120,9 +125,10 @@ class NativeExecutor:
             if instance is None or index is None:
                 slot = self._gates.slot_of_host(func)
             else:
-                cell = self._code_of(instance._module).cell(index)
+                code = self._code_of(instance._module)
                 context = self._state_of(instance).address
-                slot = make_slot(func, cell, context, self._config.max_wasm_stack)
+                most = self._config.max_wasm_stack
+                slot = make_slot(func, code.cell(index), code.way(index), context, most)
             if slot is not None:
                 func.fast = slot
         return slot

@@ -1,8 +1,9 @@
 """Gates: how calls cross between Python and native code.  One set of code for a function type.
 
-Inward there are three, `METH_FASTCALL` functions whose `self` is the bytes of a slot:
+Inward there are four, `METH_FASTCALL` functions whose `self` is the bytes of a slot:
 
-* `raw` takes and gives raw values, in a call that is in progress;
+* `raw` takes and gives raw values, in a call that is in progress; `raw_tail` may give a tail call
+  instead, as functions of the portable engine do;
 * `direct` takes a store and public values.  It enters the store as `calls.enter` does when
   nothing special is going on, and gives `REFUSED`, with nothing done, when something is: what
   that takes, or a value that needs a closer look, is Python's business;
@@ -33,8 +34,8 @@ from asyncwasm.core.runtime.words import (
 )
 from asyncwasm.core.types import FuncType
 
-from . import refs, ticker
-from .abi import BYTES_DATA, SLOT_CELL, SLOT_CONTEXT
+from . import passing, refs, ticker
+from .abi import BYTES_DATA, CONVENTION, SLOT_CELL, SLOT_CONTEXT, SLOT_TAIL, TAIL, Helper, Word
 from .body import result_type
 from .compiler import CompileError, Unit, compile_unit
 from .emit import Emitter, c_call, ir_type, object_address
@@ -61,10 +62,10 @@ if TYPE_CHECKING:
 
 # A slot, see `abi`, and what gates find there after its first words: the store's words, the
 # store, and how many bytes of stack a call may use.
-_SLOT: Final = struct.Struct("<QQQQQQ")
-_SLOT_WORDS: Final = 3
-_SLOT_STORE: Final = 4
-_SLOT_STACK: Final = 5
+_SLOT: Final = struct.Struct("<QQQQQQQ")
+_SLOT_WORDS: Final = 4
+_SLOT_STORE: Final = 5
+_SLOT_STACK: Final = 6
 
 # The words of a host function's record: the function, what completes its result, what to call
 # when there is a hook, and the store's words.
@@ -118,7 +119,8 @@ def _call_guest(out: Emitter, slot: str, words: str, code: str, ty: FuncType, ar
     wanted = out.op(f"call i64 @llvm.usub.sat.i64(i64 {here}, i64 {most})")
     _set_word(out, words, LIMIT, out.op(f"call i64 @llvm.umax.i64(i64 {wanted}, i64 {low})"))
     context = _word(out, slot, SLOT_CONTEXT, "ptr")
-    result = out.op(f"call {result_type(ty.results)} {code}(ptr {context}{args})")
+    returns = result_type(ty.results)
+    result = out.op(f"call {CONVENTION} {returns} {code}(ptr {context}{args})")
     _set_word(out, words, LIMIT, old)
     return result
 
@@ -159,16 +161,30 @@ def _split(out: Emitter, ty: FuncType, result: str) -> None:
 _HEAD: Final = "(ptr %self, ptr %args, i64 %n) {"
 
 
-def _raw(ty: FuncType) -> str:
+def _raw(ty: FuncType, *, tail: bool) -> str:
     out = Emitter()
     slot = out.op(f"getelementptr i8, ptr %self, i64 {BYTES_DATA}")
     words = _word(out, slot, _SLOT_WORDS, "ptr")
-    code = out.op(f"load ptr, ptr {_word(out, slot, SLOT_CELL, 'ptr')}")
-    args = ""
+    cell = _word(out, slot, SLOT_TAIL if tail else SLOT_CELL, "ptr")
+    code = out.op(f"load ptr, ptr {cell}")
+    values = []
     for number, param in enumerate(ty.params):
         name = ir_type(param)
-        args += f", {name} {unbox(out, name, _word(out, '%args', number, 'ptr'))}"
+        values.append((name, unbox(out, name, _word(out, "%args", number, "ptr"))))
+    if tail:
+        context = _word(out, slot, SLOT_CONTEXT, "ptr")
+        args = passing.arguments(out, context, values, ty)
+    else:
+        args = "".join(f", {name} {value}" for name, value in values)
     result = _call_guest(out, slot, words, code, ty, args)
+    if tail:
+        status = out.op(f"extractvalue {result_type(ty.results)} {result}, 0")
+        out.branch(out.op(f"icmp eq i32 {status}, {TAIL}"), "parked", "ended", unlikely=True)
+        out.label("parked")
+        helpers = _word(out, _word(out, slot, SLOT_CONTEXT, "ptr"), Word.HELPERS, "ptr")
+        helper = _word(out, helpers, Helper.PARKED, "ptr")
+        out.end(f"ret ptr {out.op(f'call ptr @call_object(ptr {helper}, ptr null, i64 0)')}")
+        out.label("ended")
     _split(out, ty, result)
     results = _results(out, ty, result)
     boxed = [box(out, name, value) for name, value in results]
@@ -176,7 +192,7 @@ def _raw(ty: FuncType) -> str:
         if name == REF:
             refs.release(out, value)
     _give_back(out, ty, boxed)
-    return f"define ptr @raw{_HEAD}\n{out.text()}\n}}"
+    return f"define ptr @{'raw_tail' if tail else 'raw'}{_HEAD}\n{out.text()}\n}}"
 
 
 def _direct(ty: FuncType, *, may_suspend: bool) -> str:
@@ -319,7 +335,8 @@ def _host(ty: FuncType) -> str:
     _return_raw(out, ty, outcome, "hooked")
     out.label("bad")
     out.end(f"ret {failure(ty)}")
-    return f"define {result_type(ty.results)} @host({signature(ty)}) {{\n{out.text()}\n}}"
+    returns = result_type(ty.results)
+    return f"define {CONVENTION} {returns} @host({signature(ty)}) {{\n{out.text()}\n}}"
 
 
 def _compile(*functions: str) -> Unit:
@@ -335,7 +352,7 @@ class Inward:
     """The gates into native functions of one type."""
 
     def __init__(self, ty: FuncType) -> None:
-        functions, names = [_raw(ty)], ["raw"]
+        functions, names = [_raw(ty, tail=False), _raw(ty, tail=True)], ["raw", "raw_tail"]
         if _is_plain(ty):
             functions += [_direct(ty, may_suspend=False), _direct(ty, may_suspend=True)]
             names += ["direct", "direct_async"]
@@ -345,15 +362,20 @@ class Inward:
             for address in self._unit.addresses(names)
         ]
 
-    def install(self, func: Func, slot: bytes, kept: object) -> Callable[..., Any]:
-        """Give `func` its direct gates, and return its raw one.  They keep `kept` alive."""
+    def install(
+        self, func: Func, slot: bytes, kept: object
+    ) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        """Give `func` its direct gates, and return its raw one and that for tail calls.
+
+        They keep `kept` alive.
+        """
         held = (self, kept)
-        raw, *direct = (
+        raw, tail, *direct = (
             _new_function(ctypes.addressof(method), slot, held) for method in self._methods
         )
         if direct:
             func.direct, func.direct_async = direct
-        return raw  # type: ignore[no-any-return]
+        return raw, tail
 
 
 class Outward:
@@ -370,7 +392,8 @@ class Outward:
             id(fn.function), id(fn.finish), id(fn), func.store.words.buffer_info()[0]
         )
         func.store.interrupt.kept.append((self, func, fn, record))
-        return make_slot(func, data_address(self._code), data_address(record), 0)
+        code = data_address(self._code)
+        return make_slot(func, code, code, data_address(record), 0)
 
 
 def data_address(data: bytes) -> int:
@@ -378,11 +401,15 @@ def data_address(data: bytes) -> int:
     return id(data) + BYTES_DATA
 
 
-def make_slot(func: Func, cell: int, context: int, max_stack: int) -> bytes:
-    """The slot of a function, by which native code calls it."""
+def make_slot(func: Func, cell: int, way: int, context: int, max_stack: int) -> bytes:
+    """The slot of a function, by which native code calls it.
+
+    `cell` and `way` are the addresses of the words with its code, for calls and for tail calls.
+    """
     store: Store[Any] = func.store
     words = store.words.buffer_info()[0]
-    return _SLOT.pack(cell, context, id(func.type), words, id(store), min(max_stack, 1 << 62))
+    stack = min(max_stack, 1 << 62)
+    return _SLOT.pack(cell, context, id(func.type), way, words, id(store), stack)
 
 
 class Gates:

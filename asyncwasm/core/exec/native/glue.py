@@ -7,12 +7,24 @@ bytes.  How Python calls native code, and plain host functions are called, is in
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from asyncwasm.core.types import DefType, FuncType
 
-from . import refs
-from .abi import BYTES_DATA, SLOT_CONTEXT, SLOT_TYPE, Helper, Word
+from . import passing, refs
+from .abi import (
+    BYTES_DATA,
+    CONVENTION,
+    SLOT_CELL,
+    SLOT_CONTEXT,
+    SLOT_TAIL,
+    SLOT_TYPE,
+    TAIL,
+    Helper,
+    Word,
+)
 from .body import CTX, result_type
 from .emit import (
     HELPER_OPERANDS,
@@ -266,10 +278,10 @@ def go_on_if(out: Emitter, condition: str, otherwise: str) -> None:
     out.label(on)
 
 
-def failure(ty: FuncType) -> str:
-    """What a native function returns with an exception set."""
+def failure(ty: FuncType, status: int = 1) -> str:
+    """What a native function returns with an exception set, or with another status."""
     results = "".join(f", {ir_type(t)} {ZEROS[ir_type(t)]}" for t in ty.results)
-    return f"{result_type(ty.results)} {{ i32 1{results} }}"
+    return f"{result_type(ty.results)} {{ i32 {status}{results} }}"
 
 
 def signature(ty: FuncType) -> str:
@@ -281,8 +293,23 @@ def new_none() -> str:
     return c_call("Py_NewRef", f"{NULL}")
 
 
-def call_import(index: int, ty: FuncType) -> str:
-    """`f<index>` for an imported function: through its slot, or `python<index>`."""
+def _define(
+    name: str, ty: FuncType, out: Emitter, *, tail: bool, others: str = "", attributes: str = ""
+) -> str:
+    """A native function with this body, and parameters before those of `ty`."""
+    listed = signature(ty).removeprefix("ptr %ctx")
+    extra = others.count(",")
+    if tail:
+        listed = passing.parameters(ty, extra)
+        out.allocas[:0] = passing.loads(ty, extra)
+    head = (
+        f"define dso_local {CONVENTION} {result_type(ty.results)} @{name}(ptr %ctx{others}{listed})"
+    )
+    return f"{head} {attributes}{{\n{out.text()}\n}}"
+
+
+def call_import(index: int, ty: FuncType, *, tail: bool = False) -> str:
+    """`f<index>` for an imported function, or `t<index>`: through its slot, or by Python."""
     out = Emitter()
     at = out.op(f"getelementptr ptr, ptr %ctx, i64 {int(Word.IMPORTS)}")
     listed = out.op(f"load ptr, ptr {at}, !invariant.load !4, {CTX}")
@@ -290,33 +317,32 @@ def call_import(index: int, ty: FuncType) -> str:
     slot = out.op(f"load ptr, ptr {item}, !invariant.load !4, {CTX}")
     out.branch(out.op(f"icmp eq ptr {slot}, null"), "python", "known", unlikely=True)
     out.label("known")
-    cell = out.op(f"load ptr, ptr {slot}, !invariant.load !4, {CTX}")
-    code = out.op(f"load atomic i64, ptr {cell} monotonic, align 8")
-    out.branch(out.op(f"icmp eq i64 {code}, 0"), "python", "go", unlikely=True)
-    out.label("go")
-    context_at = out.op(f"getelementptr ptr, ptr {slot}, i64 {SLOT_CONTEXT}")
-    context = out.op(f"load ptr, ptr {context_at}, !invariant.load !4, {CTX}")
-    _forward(out, out.op(f"inttoptr i64 {code} to ptr"), context, ty)
+    _call_slot(out, slot, ty, "python", tail=tail)
     out.label("python")
-    _forward(out, f"@python{index}", "%ctx", ty)
-    returns = result_type(ty.results)
-    head = f"define hidden {returns} @f{index}({signature(ty)}) {{"
-    slow = Emitter()
-    _call_by_index(slow, index, ty)
-    slow_head = f"define internal {returns} @python{index}({signature(ty)}) noinline cold {{"
-    return f"{head}\n{out.text()}\n}}\n{slow_head}\n{slow.text()}\n}}"
+    slow = call_python(index, ty, tail=tail, name="python")
+    _forward(out, f"@{_prefix(tail)}python{index}", "%ctx", ty, tail=tail)
+    return f"{_define(f'{_prefix(tail)}{index}', ty, out, tail=tail)}\n{slow}"
 
 
-def call_python(index: int, ty: FuncType) -> str:
-    """`f<index>` for a function that is not native code: calls its `Func.fn`."""
+def _prefix(tail: bool) -> str:
+    return "t" if tail else "f"
+
+
+def call_python(index: int, ty: FuncType, *, tail: bool = False, name: str = "") -> str:
+    """`f<index>` for a function that is not native code: calls its `Func.fn`.
+
+    Or `t<index>`, which parks the call.
+    """
     out = Emitter()
-    _call_by_index(out, index, ty)
-    head = f"define dso_local {result_type(ty.results)} @f{index}({signature(ty)}) noinline {{"
-    return f"{head}\n{out.text()}\n}}"
+    _call_by_index(out, index, ty, tail=tail)
+    return _define(f"{_prefix(tail)}{name}{index}", ty, out, tail=tail, attributes="noinline ")
 
 
-def _call_by_index(out: Emitter, index: int, ty: FuncType) -> None:
+def _call_by_index(out: Emitter, index: int, ty: FuncType, *, tail: bool) -> None:
     """Call the `Func` of a function of the instance, which is made if it was never asked for."""
+    if tail:
+        _park(out, Helper.PARK_CALL, ty, ("i32", str(index)))
+        return
     at = out.op(f"getelementptr ptr, ptr %ctx, i64 {int(Word.CALLABLES)}")
     listed = out.op(f"load ptr, ptr {at}")
     item = out.op(f"getelementptr ptr, ptr {listed}, i64 {index}")
@@ -361,7 +387,12 @@ def _call_func(out: Emitter, func: str, ty: FuncType) -> None:
     result = out.op(f"phi ptr [ null, %{made_in} ], [ {outcome}, %{ready} ]")
     for value in (*boxed, fn):
         out.do(c_call("Py_DecRef", value))
-    _release_params(out, ty)
+    release_params(out, ty)
+    _unpack(out, result, ty)
+
+
+def _unpack(out: Emitter, result: str, ty: FuncType) -> None:
+    """Return the results in a Python object with raw values; null stands for an exception."""
     failed = out.op(f"icmp eq ptr {result}, null")
     out.branch(failed, "bad", "good", unlikely=True)
     out.label("bad")
@@ -391,46 +422,100 @@ def _helper_or_fail(out: Emitter, helper: Helper, ty: FuncType, *operands: str) 
     failed, done = out.fresh("failed"), out.fresh("done")
     out.branch(out.op(f"icmp ne i32 {status}, 0"), failed, done, unlikely=True)
     out.label(failed)
-    _release_params(out, ty)
+    release_params(out, ty)
     out.end(f"ret {failure(ty)}")
     out.label(done)
     return out.op(f"extractvalue {{ i32, i64 }} {outcome}, 1")
 
 
-def _release_params(out: Emitter, ty: FuncType) -> None:
+def release_params(out: Emitter, ty: FuncType) -> None:
     """Release the references among `%p0` …, as functions do with their arguments."""
     for number, param in enumerate(ty.params):
         if ir_type(param) == refs.REF:
             refs.release(out, f"%p{number}")
 
 
-def lazy(index: int, ty: FuncType, cell: int) -> str:
+def _park(
+    out: Emitter, helper: Helper, ty: FuncType, *operands: tuple[str, str], release: str = ""
+) -> None:
+    """Leave the call of a function with `%p0` … to Python, and return `TAIL`."""
+    at = out.op(f"getelementptr ptr, ptr %ctx, i64 {int(Word.HELPERS)}")
+    listed = out.op(f"load ptr, ptr {at}")
+    item = out.op(f"getelementptr ptr, ptr {listed}, i64 {int(helper)}")
+    callable_ = out.op(f"load ptr, ptr {item}")
+    given = [*operands, *((ir_type(t), f"%p{n}") for n, t in enumerate(ty.params))]
+    array = out.alloca(f"[{len(given)} x ptr]")
+    for number, (name, value) in enumerate(given):
+        slot = out.op(f"getelementptr ptr, ptr {array}, i64 {number}")
+        out.do(f"store ptr {box(out, name, value)}, ptr {slot}")
+    parked = out.op(f"call ptr @call_object(ptr {callable_}, ptr {array}, i64 {len(given)})")
+    release_params(out, ty)
+    if release:
+        refs.release(out, release)
+    out.branch(out.op(f"icmp eq ptr {parked}, null"), "bad", "good", unlikely=True)
+    out.label("bad")
+    out.end(f"ret {failure(ty)}")
+    out.label("good")
+    out.do(c_call("Py_DecRef", parked))
+    out.end(f"ret {failure(ty, TAIL)}")
+
+
+def finisher(index: int, ty: FuncType) -> str:
+    """`f<index>` for a function that makes tail calls: calls `t<index>` and what that parks."""
+    out = Emitter()
+    returns = result_type(ty.results)
+    args = passing.arguments(out, "%ctx", _params(ty), ty)
+    result = out.op(f"call {CONVENTION} {returns} @t{index}(ptr %ctx{args})")
+    status = out.op(f"extractvalue {returns} {result}, 0")
+    out.branch(out.op(f"icmp eq i32 {status}, {TAIL}"), "go_on", "done", unlikely=True)
+    out.label("done")
+    out.end(f"ret {returns} {result}")
+    out.label("go_on")
+    at = out.op(f"getelementptr ptr, ptr %ctx, i64 {int(Word.HELPERS)}")
+    listed = out.op(f"load ptr, ptr {at}")
+    item = out.op(f"getelementptr ptr, ptr {listed}, i64 {int(Helper.FINISH)}")
+    helper = out.op(f"load ptr, ptr {item}")
+    _unpack(out, out.op(f"call ptr @call_object(ptr {helper}, ptr null, i64 0)"), ty)
+    return _define(f"f{index}", ty, out, tail=False)
+
+
+def _params(ty: FuncType) -> list[tuple[str, str]]:
+    return [(ir_type(param), f"%p{number}") for number, param in enumerate(ty.params)]
+
+
+def lazy(index: int, ty: FuncType, cell: int, *, tail: bool = False) -> str:
     """`f<index>` for a function of another unit: its code, or while there is none its `Func.fn`.
 
-    `cell` is the address of the word that holds the address of its code.
+    Or `t<index>`.  `cell` is the address of the word that holds the address of its code.
     """
     out = Emitter()
     code = out.op(f"load atomic i64, ptr inttoptr (i64 {cell} to ptr) monotonic, align 8")
     out.branch(out.op(f"icmp eq i64 {code}, 0"), "python", "go", unlikely=True)
     out.label("go")
-    _forward(out, out.op(f"inttoptr i64 {code} to ptr"), "%ctx", ty)
+    _forward(out, out.op(f"inttoptr i64 {code} to ptr"), "%ctx", ty, tail=tail)
     out.label("python")
-    _call_by_index(out, index, ty)
-    head = f"define dso_local {result_type(ty.results)} @f{index}({signature(ty)}) noinline {{"
-    return f"{head}\n{out.text()}\n}}"
+    _call_by_index(out, index, ty, tail=tail)
+    return _define(f"{_prefix(tail)}{index}", ty, out, tail=tail, attributes="noinline ")
 
 
-def _forward(out: Emitter, target: str, context: str, ty: FuncType) -> None:
-    args = ", ".join([f"ptr {context}", *(f"{ir_type(t)} %p{n}" for n, t in enumerate(ty.params))])
+def _forward(out: Emitter, target: str, context: str, ty: FuncType, *, tail: bool) -> None:
     returns = result_type(ty.results)
-    result = out.op(f"call {returns} {target}({args})")
+    if tail:
+        kind = "musttail call"
+        args = passing.arguments(out, context, _params(ty), ty)
+    else:
+        # Otherwise LLVM may make a tail call of it, which it does wrongly; see `passing`.
+        kind = "call" if passing.in_registers(ty, 3) else "notail call"
+        args = "".join(f", {name} {value}" for name, value in _params(ty))
+    result = out.op(f"{kind} {CONVENTION} {returns} {target}(ptr {context}{args})")
     out.end(f"ret {returns} {result}")
 
 
-def indirect(ty: DefType) -> str:
-    """`indirect_<type>`: call an element of a table after checking its type.
+def indirect(ty: DefType, *, tail: bool = False) -> str:
+    """`findirect_<type>`: call an element of a table after checking its type.
 
-    An element whose `Func.fast` is set has its slot there; with any other, Python decides.
+    Or `tindirect_<type>`, the tail call.  An element whose `Func.fast` is set has its slot there;
+    with any other, Python decides.
     """
     out = Emitter()
     func_type = ty.func
@@ -442,19 +527,31 @@ def indirect(ty: DefType) -> str:
     found = out.op(f"load i64, ptr {type_at}")
     out.branch(out.op(f"icmp eq i64 {found}, {id(ty)}"), "typed", "slow")
     out.label("typed")
-    _call_fast(out, data, func_type)
+    _call_slot(out, data, func_type, "slow", tail=tail)
     out.label("slow")
+    others = ", i64 %table, i64 %index, ptr %func"
+    name = f"{_prefix(tail)}indirect_{id(ty):x}"
+    if tail:
+        operands = ("i64", "%table"), ("i64", "%index"), ("i64", str(id(ty)))
+        _park(out, Helper.PARK_INDIRECT, func_type, *operands)
+        return _define(name, func_type, out, tail=True, others=others)
     callee = _helper_or_fail(out, Helper.INDIRECT, func_type, "%table", "%index", str(id(ty)))
     _call_func(out, out.op(f"inttoptr i64 {callee} to ptr"), func_type)
-    params = ["ptr %ctx", "i64 %table", "i64 %index", "ptr %func"]
-    return _stub(f"indirect_{id(ty):x}", params, out, func_type)
+    return _define(name, func_type, out, tail=False, others=others)
 
 
-def reference(ty: DefType) -> str:
-    """`reference_<type>`: call a function reference, which is not null and of that type."""
+def reference(ty: DefType, *, tail: bool = False) -> str:
+    """`freference_<type>`: call a function reference, which is not null and of that type.
+
+    Or `treference_<type>`, the tail call, which takes over the reference's count.
+    """
     out = Emitter()
-    _call_fast(out, _fast(out), ty.func)
+    _call_slot(out, _fast(out), ty.func, "slow", tail=tail, release="%func" if tail else "")
     out.label("slow")
+    others = ", ptr %func"
+    if tail:
+        _park(out, Helper.PARK_REF, ty.func, (refs.REF, "%func"), release="%func")
+        return _define(f"treference_{id(ty):x}", ty.func, out, tail=True, others=others)
     at = out.op(f"getelementptr ptr, ptr %ctx, i64 {int(Word.HELPERS)}")
     listed = out.op(f"load ptr, ptr {at}")
     item = out.op(f"getelementptr ptr, ptr {listed}, i64 {int(Helper.CALLEE)}")
@@ -464,13 +561,28 @@ def reference(ty: DefType) -> str:
     found = out.op(f"call ptr @call_object(ptr {helper}, ptr {array}, i64 1)")
     out.branch(out.op(f"icmp eq ptr {found}, null"), "failed", "found", unlikely=True)
     out.label("failed")
-    _release_params(out, ty.func)
+    release_params(out, ty.func)
     out.end(f"ret {failure(ty.func)}")
     out.label("found")
     callee = out.op(c_call("PyLong_AsVoidPtr", found))
     out.do(c_call("Py_DecRef", found))
     _call_func(out, callee, ty.func)
-    return _stub(f"reference_{id(ty):x}", ["ptr %ctx", "ptr %func"], out, ty.func)
+    return _define(f"freference_{id(ty):x}", ty.func, out, tail=False, others=others)
+
+
+def plain_way(index: int, ty: FuncType) -> str:
+    """`t<index>` for a native function that makes no tail calls."""
+    out = Emitter()
+    _forward(out, f"@f{index}", "%ctx", ty, tail=False)
+    return _define(f"t{index}", ty, out, tail=True)
+
+
+STUBS: Final[dict[str, Callable[[DefType], str]]] = {
+    "findirect": indirect,
+    "freference": reference,
+    "tindirect": partial(indirect, tail=True),
+    "treference": partial(reference, tail=True),
+}
 
 
 def _fast(out: Emitter) -> str:
@@ -482,17 +594,17 @@ def _fast(out: Emitter) -> str:
     return out.op(f"getelementptr i8, ptr {fast}, i64 {BYTES_DATA}")
 
 
-def _call_fast(out: Emitter, data: str, ty: FuncType) -> None:
-    """Call by these words; goes to `slow` while there is no machine code."""
-    cell = out.op(f"load ptr, ptr {data}")
+def _call_slot(
+    out: Emitter, slot: str, ty: FuncType, otherwise: str, *, tail: bool, release: str = ""
+) -> None:
+    """Call by a slot; goes to `otherwise` while there is no machine code."""
+    cell_at = out.op(f"getelementptr ptr, ptr {slot}, i64 {SLOT_TAIL if tail else SLOT_CELL}")
+    cell = out.op(f"load ptr, ptr {cell_at}, !invariant.load !4, {CTX}")
     code = out.op(f"load atomic i64, ptr {cell} monotonic, align 8")
-    out.branch(out.op(f"icmp eq i64 {code}, 0"), "slow", "go", unlikely=True)
+    out.branch(out.op(f"icmp eq i64 {code}, 0"), otherwise, "go", unlikely=True)
     out.label("go")
-    context_at = out.op(f"getelementptr ptr, ptr {data}, i64 {SLOT_CONTEXT}")
-    context = out.op(f"load ptr, ptr {context_at}")
-    _forward(out, out.op(f"inttoptr i64 {code} to ptr"), context, ty)
-
-
-def _stub(name: str, params: list[str], out: Emitter, ty: FuncType) -> str:
-    listed = ", ".join([*params, *(f"{ir_type(t)} %p{n}" for n, t in enumerate(ty.params))])
-    return f"define internal {result_type(ty.results)} @{name}({listed}) {{\n{out.text()}\n}}"
+    context_at = out.op(f"getelementptr ptr, ptr {slot}, i64 {SLOT_CONTEXT}")
+    context = out.op(f"load ptr, ptr {context_at}, !invariant.load !4, {CTX}")
+    if release:
+        refs.release(out, release)
+    _forward(out, out.op(f"inttoptr i64 {code} to ptr"), context, ty, tail=tail)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from asyncwasm.core.types import DefType, FuncType, IndexType
 from asyncwasm.errors import TrapCode
 
-from .abi import LIST_ITEMS, LIST_SIZE, Word
+from .abi import CONVENTION, LIST_ITEMS, LIST_SIZE, Word
 from .body import result_type
 from .lower import lowering
 from .operands import Operand
@@ -23,7 +23,7 @@ def _emit_call(body: Body, callee: str, context: list[str], ty: FuncType, held: 
     out = body.out
     returns = result_type(ty.results)
     args = ", ".join([*context, *(f"{t} {v}" for t, v in body.pop_taken(ty.params))])
-    result = out.op(f"call {returns} {callee}({args})")
+    result = out.op(f"call {CONVENTION} {returns} {callee}({args})")
     status = out.op(f"extractvalue {returns} {result}, 0")
     body.unwind_if(out.op(f"icmp ne i32 {status}, 0"))
     body.give_up(held)
@@ -58,28 +58,78 @@ def wide_index(body: Body, table: int, value: str) -> str:
     return body.out.op(f"zext i32 {value} to i64")
 
 
+@lowering("return_call")
+def _return_call(body: Body, imms: tuple[Any, ...]) -> None:
+    index = imms[0]
+    body.tail_callees.add(index)
+    ty = body.info.funcs[index].func
+    values = body.pop_taken(ty.params)
+    body.leave_all()
+    body.give_away(f"@t{index}", ["ptr %ctx"], values, ty)
+
+
+def _stub(body: Body, kind: str, ty: DefType) -> str:
+    body.stubs.add((kind, ty))
+    return f"@{kind}_{id(ty):x}"
+
+
+def _pop_element(body: Body, table: int) -> str:
+    """Pop the index of an element, as an i64; traps if there is none."""
+    index = wide_index(body, table, body.pop())
+    size, _ = table_items(body, table)
+    outside = body.out.op(f"icmp uge i64 {index}, {size}")
+    body.trap_if(outside, TrapCode.TABLE_OUT_OF_BOUNDS, "undefined element")
+    return index
+
+
+def _element(body: Body, table: int, index: str) -> list[str]:
+    """What stubs for calls of elements take before the arguments."""
+    _, items = table_items(body, table)
+    at = body.out.op(f"getelementptr ptr, ptr {items}, i64 {index}")
+    func = body.out.op(f"load ptr, ptr {at}, {PYTHON}")
+    return ["ptr %ctx", f"i64 {table}", f"i64 {index}", f"ptr {func}"]
+
+
 @lowering("call_indirect")
 def _call_indirect(body: Body, imms: tuple[Any, ...]) -> None:
     type_index, table = imms
-    out = body.out
     defined: DefType = body.info.types[type_index]
-    index = wide_index(body, table, body.pop())
-    size, items = table_items(body, table)
-    outside = out.op(f"icmp uge i64 {index}, {size}")
-    body.trap_if(outside, TrapCode.TABLE_OUT_OF_BOUNDS, "undefined element")
-    at = out.op(f"getelementptr ptr, ptr {items}, i64 {index}")
-    func = out.op(f"load ptr, ptr {at}, {PYTHON}")
-    body.indirect.add(defined)
-    context = ["ptr %ctx", f"i64 {table}", f"i64 {index}", f"ptr {func}"]
-    _emit_call(body, f"@indirect_{id(defined):x}", context, defined.func, _NOTHING)
+    element = _element(body, table, _pop_element(body, table))
+    _emit_call(body, _stub(body, "findirect", defined), element, defined.func, _NOTHING)
+
+
+@lowering("return_call_indirect")
+def _return_call_indirect(body: Body, imms: tuple[Any, ...]) -> None:
+    type_index, table = imms
+    defined: DefType = body.info.types[type_index]
+    index = _pop_element(body, table)
+    values = body.pop_taken(defined.func.params)
+    # Releasing the rest may change the table, though never its size downwards.
+    body.leave_all()
+    element = _element(body, table, index)
+    body.give_away(_stub(body, "tindirect", defined), element, values, defined.func)
+
+
+def _pop_function(body: Body) -> Operand:
+    func = body.stack.pop()
+    null = body.out.op(f"icmp eq ptr {func.value}, {NULL}")
+    body.trap_if(null, TrapCode.NULL_REFERENCE, "null function reference")
+    return func
 
 
 @lowering("call_ref")
 def _call_ref(body: Body, imms: tuple[Any, ...]) -> None:
     defined: DefType = body.info.types[imms[0]]
-    func = body.stack.pop()
-    null = body.out.op(f"icmp eq ptr {func.value}, {NULL}")
-    body.trap_if(null, TrapCode.NULL_REFERENCE, "null function reference")
-    body.referred.add(defined)
+    func = _pop_function(body)
     context = ["ptr %ctx", f"ptr {func.value}"]
-    _emit_call(body, f"@reference_{id(defined):x}", context, defined.func, func)
+    _emit_call(body, _stub(body, "freference", defined), context, defined.func, func)
+
+
+@lowering("return_call_ref")
+def _return_call_ref(body: Body, imms: tuple[Any, ...]) -> None:
+    defined: DefType = body.info.types[imms[0]]
+    func = body.take(_pop_function(body))
+    values = body.pop_taken(defined.func.params)
+    body.leave_all()
+    context = ["ptr %ctx", f"ptr {func}"]
+    body.give_away(_stub(body, "treference", defined), context, values, defined.func)

@@ -156,6 +156,11 @@ class InstanceState:
             *operations(self._here),
             self._callee_of,
             self._sample,
+            self._park_call,
+            self._park_indirect,
+            self._park_ref,
+            store.interrupt.parked.pop,
+            self._finish,
         ]
         self._helper_pointers: Final = array("Q", [id(h) for h in self._helpers])
         context = [0] * CONTEXT_WORDS
@@ -166,6 +171,7 @@ class InstanceState:
         context[Word.HELPERS] = address_of(self._helper_pointers)
         context[Word.MEMORIES] = address_of(self.memories)
         context[Word.FUNCS] = address_of(self.funcs)
+        context[Word.ARGUMENTS] = address_of(store.interrupt.arguments)
         context[Word.GLOBALS] = address_of(self.globals)
         context[Word.TABLES] = address_of(self.tables)
         context[Word.IMPORTS] = address_of(self.imports)
@@ -228,15 +234,35 @@ class InstanceState:
     def _atomic_notify(self, memory: int, address: int, count: int) -> int:
         return atomics.notify(self._here().memories[memory], address, count)
 
-    def _indirect(self, table: int, index: int, type_id: int) -> int:
-        func = self._here().tables[table].elements[index]
+    def _element(self, table: int, index: int, type_id: int) -> Func:
+        func: Func | None = self._here().tables[table].elements[index]
         if func is None:
             raise Trap(TrapCode.INDIRECT_CALL_TO_NULL, f"uninitialized element {index}")
         if not any(id(ty) == type_id for ty in func.type.supers):
             raise Trap(TrapCode.BAD_SIGNATURE)
         if func.instance is None:
             self._slot_of(func)  # for the next time
-        return id(self._callee(func))
+        return func
+
+    def _indirect(self, table: int, index: int, type_id: int) -> int:
+        return id(self._callee(self._element(table, index, type_id)))
 
     def _callee_of(self, func: Func) -> int:
         return id(self._callee(func))
+
+    def _park_ref(self, func: Func, *args: Any) -> None:
+        callee = self._callee(func)
+        raw = callee.raw if isinstance(callee, Func) else callee.fn
+        self._here().store.interrupt.parked.append([raw, args])
+
+    def _park_call(self, index: int, *args: Any) -> None:
+        self._park_ref(self._here().func(index), *args)
+
+    def _park_indirect(self, table: int, index: int, type_id: int, *args: Any) -> None:
+        self._park_ref(self._element(table, index, type_id), *args)
+
+    def _finish(self) -> Any:
+        current = self._here().store.interrupt.parked.pop()
+        while type(current) is list:
+            current = current[0](*current[1])
+        return current

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from asyncwasm.core.runtime.words import MAY_SUSPEND, SEEN, SLICE
 
 from .compiler import compile_unit
+from .passing import AREA_ARGUMENTS
 
 if TYPE_CHECKING:
     from asyncwasm.core.runtime.store import Store
@@ -59,7 +60,7 @@ class Flag:
     so does the counter.
     """
 
-    __slots__ = ("address", "kept", "raised", "ticks", "words")
+    __slots__ = ("address", "arguments", "kept", "parked", "raised", "ticks", "words")
 
     def __init__(self, words: array[int], interval: float | None) -> None:
         self.words: Final = words
@@ -69,6 +70,10 @@ class Flag:
         self.raised = 0
         # What native code may be running in or pointing to lives as long as the store.
         self.kept: Final[list[object]] = []
+        # Tail calls that Python is to make next, as the portable engine has them.
+        # Two words for each argument.
+        self.arguments: Final = array("Q", bytes(16 * AREA_ARGUMENTS))
+        self.parked: Final[list[list[Any]]] = []
 
     def __getitem__(self, index: int) -> int:
         return self.raised

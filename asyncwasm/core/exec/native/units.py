@@ -18,8 +18,9 @@ from . import ticker
 from .background import BACKGROUND
 from .body import LARGEST, Body, NotCoveredError
 from .compiler import CompileError, Unit, compile_unit
-from .glue import call_import, call_python, indirect, lazy, prelude, reference
+from .glue import STUBS, call_import, call_python, finisher, lazy, plain_way, prelude
 from .lower import LOWERINGS
+from .passing import in_registers
 from .state import address_of
 
 if TYPE_CHECKING:
@@ -58,8 +59,10 @@ class Content:
     definitions: dict[int, str] = field(default_factory=dict)
     native: list[int] = field(default_factory=list)
     elsewhere: set[int] = field(default_factory=set)
-    indirect: set[DefType] = field(default_factory=set)
-    referred: set[DefType] = field(default_factory=set)
+    stubs: set[tuple[str, DefType]] = field(default_factory=set)
+    # Functions that make tail calls, and all that are called so.
+    tails: set[int] = field(default_factory=set)
+    tail_callees: set[int] = field(default_factory=set)
     values: int = 0
 
 
@@ -67,14 +70,17 @@ class ModuleCode:
     """The machine code of a module, shared by its instances.
 
     `entries` has a word for every function: the address of its machine code, or 0.  Code that
-    was found there stays, though a word may come to have the address of better code.  `levels`
-    says what it is, `reasons` why functions are interpreted.
+    was found there stays, though a word may come to have the address of better code.  `ways` is
+    the same for tail calls, which differ in the functions in `tails`.  `levels` says what it is,
+    `reasons` why functions are interpreted.
     """
 
     def __init__(self, module: Module, config: Config, counts: Statistics) -> None:
         count = max(1, len(module.info.funcs))
         self.info: Final = module.info
         self.entries: Final = array("Q", bytes(8 * count))
+        self.ways: Final = array("Q", bytes(8 * count))
+        self.tails: Final[set[int]] = set()
         self.levels: Final = bytearray(count)
         self.reasons: Final[dict[int, str]] = {}
         self._config: Final = config
@@ -91,6 +97,10 @@ class ModuleCode:
     def cell(self, index: int) -> int:
         """The address of a function's word in `entries`."""
         return address_of(self.entries) + 8 * index
+
+    def way(self, index: int) -> int:
+        """The address of a function's word in `ways`."""
+        return address_of(self.ways) + 8 * index
 
     def compile(self, module: Module, index: int) -> None:
         """Compile function `index`, which was validated, or note the reason why not."""
@@ -146,21 +156,28 @@ class ModuleCode:
         func = {n: self.info.funcs[n].func for n in (*content.definitions, *content.elsewhere)}
         parts = [prelude(), *content.definitions.values()]
         parts += [lazy(n, func[n], self.cell(n)) for n in sorted(content.elsewhere)]
-        parts += [indirect(ty) for ty in content.indirect]
-        parts += [reference(ty) for ty in content.referred]
+        parts += [finisher(n, func[n]) for n in sorted(content.tails)]
+        # Functions with a form of their own for tail calls.
+        others = {n for n in content.native if not in_registers(func[n])} | content.tails
+        called = (content.tail_callees | others) - content.tails
+        parts += [self._tail_callee(n, content) for n in sorted(called)]
+        parts += [STUBS[kind](ty) for kind, ty in content.stubs]
         text = "\n".join(parts)
         optimise = level is Level.OPTIMISED and text.count("\n") <= most
         unit = compile_unit(text, speed=2 if optimise else 0)
         ticker.enable()
         codes = unit.addresses([f"f{n}" for n in content.native])
+        ways = unit.addresses([f"{'t' if n in others else 'f'}{n}" for n in content.native])
         # In this order, because a signal handler may raise in here.
         self._units.append(unit)
-        self._types.update(content.indirect, content.referred)
-        for number, at in zip(content.native, codes, strict=True):
+        self._types.update(ty for _, ty in content.stubs)
+        self.tails.update(content.tails)
+        for number, at, way in zip(content.native, codes, ways, strict=True):
             if self.levels[number] < level:
                 self._counts.functions += not self.levels[number]
                 self._counts.optimised += optimise
                 self.levels[number] = level
+                self.ways[number] = way
                 self.entries[number] = at
         self._counts.units += 1
 
@@ -183,14 +200,27 @@ class ModuleCode:
                     content.values += body.out.count
                     content.definitions[number] = body.text
                     content.native.append(number)
-                    content.indirect |= body.indirect
-                    content.referred |= body.referred
-                    todo += sorted(body.callees)
+                    content.stubs |= body.stubs
+                    content.tail_callees |= body.tail_callees
+                    if body.tails:
+                        content.tails.add(number)
+                    todo += sorted(body.callees | body.tail_callees)
                 elif number not in self.reasons:
                     content.elsewhere.add(number)
                 elif number != index:
                     todo.append(number)
         return content
+
+    def _tail_callee(self, index: int, content: Content) -> str:
+        """`t<index>` for a function that makes no tail calls in this unit."""
+        ty = self.info.funcs[index].func
+        if index in content.native:
+            return plain_way(index, ty)
+        if index in content.elsewhere:
+            return lazy(index, ty, self.way(index), tail=True)
+        if index < self.info.imported_funcs:
+            return call_import(index, ty, tail=True)
+        return call_python(index, ty, tail=True)
 
     def _body(
         self, module: Module, content: Content, number: int, level: Level, first: bool
