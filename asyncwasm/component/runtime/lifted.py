@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from asyncwasm.component.abi import needs_context
 from asyncwasm.component.types import Result
 from asyncwasm.component.values import Ok
-from asyncwasm.core.runtime.calls import at_turn, enter
+from asyncwasm.core import NumType
+from asyncwasm.core.runtime.calls import at_turn, enter, raise_direct
+from asyncwasm.core.runtime.func import REFUSED
 from asyncwasm.errors import CanonicalAbiError, ComponentError, ThrownException, Trap, TrapCode
 
 from ..concurrency.lift import Lifted, Refused, conversion
@@ -18,12 +20,14 @@ from .options import abi_options, is_by_pointer, is_spilled
 
 if TYPE_CHECKING:
     from asyncwasm.component.compile.program import LiftedFunction
-    from asyncwasm.core import Caller
+    from asyncwasm.core import Caller, Func
 
     from .instance import InstanceData
 
 # Scalars need no context.
 _BLANK: Any = None
+# What makes a signed integer the unsigned one of the same bits.
+_MASKS: Final[dict[object, int]] = {NumType.I32: (1 << 32) - 1, NumType.I64: (1 << 64) - 1}
 
 
 @final
@@ -31,12 +35,14 @@ class Runner:
     """What calls one lifted function of one instance."""
 
     __slots__ = (
+        "_core",
         "_count",
         "_data",
         "_fallible",
         "_lift",
         "_lifted",
         "_lower",
+        "_mask",
         "_name",
         "_run",
         "_scalar",
@@ -61,6 +67,12 @@ class Runner:
         )
         self._lifted = lifted
         self._name = name
+        # The core function, where nothing but its call stands between the host and the values.
+        self._core: Func | None = None
+        if self._scalar and data.plain and lifted.options.post_return is None:
+            self._core = data.func(lifted.core)
+        results = lifted.core_type.func.results
+        self._mask = _MASKS.get(results[0]) if results else None
         self._task = None if data.plain else self._as_task()
         self._run = self._scalar_run(lifted) if self._scalar else self._full_run(lifted)
 
@@ -75,12 +87,17 @@ class Runner:
             raise TypeError(f"expected {self._count} argument(s), got {len(args)}")
         if self._task is not None:
             return self._finish(call_sync(self._task, caller, args))
-        if self._scalar:
-            args = self._lower(_BLANK, args)
         store = self._data.store
-        store.enter_nowait(caller)
         state = self._state
         current = state.current
+        if self._scalar:
+            args = self._lower(_BLANK, args)
+            core = self._core
+            if core is not None and core.direct is not None and current is None:
+                result = self._call_direct(core.direct, args)
+                if result is not REFUSED:
+                    return self._finish(result) if self._fallible else result
+        store.enter_nowait(caller)
         if current is not None or store.failed:
             state.check_entry(self._data)
         try:
@@ -89,6 +106,28 @@ class Runner:
             state.current = current
             raise
         return self._finish(result)
+
+    def _call_direct(self, direct: Callable[..., Any], flat: tuple[Any, ...]) -> Any:
+        """Call by way of native code that enters the store itself; `REFUSED` if it does not."""
+        data = self._data
+        store, state = data.store, self._state
+        if store.failed:
+            raise Trap(TrapCode.CANNOT_ENTER_COMPONENT)
+        instance = data.instances[self._lifted.options.instance]
+        thread = instance.enter()
+        try:
+            raw = direct(store, *flat)
+        except BaseException as error:
+            state.current = None
+            if isinstance(error, ThrownException):
+                error = Trap(TrapCode.UNCAUGHT_EXCEPTION)
+            raise_direct(store, error)
+        instance.leave(thread)
+        if raw is REFUSED:
+            return raw
+        # What comes out of there is signed.
+        mask = self._mask
+        return self._lift(_BLANK, raw if mask is None else raw & mask)
 
     async def call_async(self, caller: Caller[Any] | None, args: tuple[Any, ...]) -> Any:
         """Call it on a fiber, when it is the call's turn."""

@@ -90,9 +90,9 @@ NESTED = """
 """
 
 
-@pytest.fixture
-def engine() -> Engine:
-    return Engine()
+@pytest.fixture(params=["interpreter", "native"])
+def engine(request) -> Engine:
+    return Engine(Config(strategy=request.param))
 
 
 def instantiate(engine, text, define=lambda linker: None, **options):
@@ -118,6 +118,27 @@ def test_a_call_takes_and_gives_values(engine):
         instance.get_typed_func(store, "add", [Primitive.U32], [Primitive.U32])
     with pytest.raises(LinkError, match="type mismatch with results: expected `u8` found `u32`"):
         instance.get_typed_func(store, "add", [Primitive.U32] * 2, [Primitive.U8])
+
+
+def test_calls_that_go_straight_in_end_as_all_others_do(engine):
+    text = """
+    (component
+      (core module $m
+        (tag $t)
+        (func (export "low") (param i64) (result i64) (i64.sub (local.get 0) (i64.const 1)))
+        (func (export "throw") (throw $t)))
+      (core instance $i (instantiate $m))
+      (func (export "low") (param "x" u64) (result u64) (canon lift (core func $i "low")))
+      (func (export "throw") (canon lift (core func $i "throw"))))
+    """
+    store, instance = instantiate(engine, text)
+    low = instance.get_func(store, "low")
+    for _ in range(5):
+        assert low.call(store, 0) == 2**64 - 1
+    with pytest.raises(Trap, match="uncaught exception propagated out of component"):
+        instance.get_func(store, "throw").call(store)
+    with pytest.raises(Trap, match="cannot enter component instance"):
+        low.call(store, 0)
 
 
 def test_arguments_are_counted_and_checked(engine):

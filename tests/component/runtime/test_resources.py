@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asyncwasm import Caller, Engine, LinkError, Store, Trap, TrapCode
+from asyncwasm import Caller, Config, Engine, LinkError, Store, Trap, TrapCode
 from asyncwasm.component import (
     Component,
     Linker,
@@ -125,9 +125,9 @@ class Funcs:
         return lambda *args: func.call(self.store, *args)
 
 
-@pytest.fixture
-def engine() -> Engine:
-    return Engine()
+@pytest.fixture(params=["interpreter", "native"])
+def engine(request) -> Engine:
+    return Engine(Config(strategy=request.param))
 
 
 @pytest.fixture
