@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, TypeVarTuple
 
 from ..errors import UsageError, WrongThreadError
@@ -36,6 +37,11 @@ class Fiber:
     def done(self) -> bool:
         """Whether it has returned, raised or been closed."""
         return self._job is None and self._stack is None
+
+    @property
+    def frame(self) -> FrameType | None:
+        """The innermost frame while it is suspended, else None."""
+        return None if self._stack is None else self._stack.gr_frame
 
     def resume(self, value: Any = None) -> Any:
         """Enter; return what it suspends with, or what it returns when `done` is then true.

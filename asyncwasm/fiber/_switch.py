@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UsageError, WrongThreadError
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from types import FrameType, TracebackType
     from weakref import ReferenceType
 
     class greenlet:  # noqa: N801
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
         parent: greenlet | None
         gr_context: Context | None
+        gr_frame: FrameType | None
         dead: bool
 
         def __init__(self, run: Callable[[], None] | None = None) -> None: ...
