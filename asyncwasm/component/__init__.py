@@ -1,6 +1,13 @@
 """The Component Model: components compiled, linked, instantiated and called."""
 
+from asyncwasm.core import Store
+
 from .component import Component
+from .concurrency.diagnosis import StoreConcurrency, TaskInfo, ThreadInfo
+from .concurrency.error_context import ErrorContext
+from .concurrency.host_future import FutureReader, FutureWriter, open_future
+from .concurrency.host_stream import StreamReader, StreamWriter, open_stream
+from .concurrency.run import Accessor, JoinHandle
 from .func import Func, TypedFunc
 from .index import ComponentExportIndex
 from .instance import ExportInstance, Exports, Instance, InstancePre
@@ -11,16 +18,21 @@ from .runtime.resources import ResourceType
 from .values import EnumValue, Err, FlagsValue, Ok, RecordValue, Some, VariantValue
 
 __all__ = [
+    "Accessor",
     "Component",
     "ComponentExportIndex",
     "EnumValue",
     "Err",
+    "ErrorContext",
     "ExportInstance",
     "Exports",
     "FlagsValue",
     "Func",
+    "FutureReader",
+    "FutureWriter",
     "Instance",
     "InstancePre",
+    "JoinHandle",
     "Linker",
     "LinkerInstance",
     "Ok",
@@ -31,6 +43,14 @@ __all__ = [
     "ResourceTableError",
     "ResourceType",
     "Some",
+    "StreamReader",
+    "StreamWriter",
+    "TaskInfo",
+    "ThreadInfo",
     "TypedFunc",
     "VariantValue",
+    "open_future",
+    "open_stream",
 ]
+
+Store.concurrency = StoreConcurrency()

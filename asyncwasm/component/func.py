@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from asyncwasm.core.runtime.handles import StoreLike
 
     from .compile.program import LiftedFunction
+    from .concurrency.run import Accessor
     from .runtime.instance import InstanceData
 
 _CLASSIC_ASYNC = "must use `call_async` when async support is enabled on the config"
@@ -87,6 +88,14 @@ class Func:
         owner.check_async(_CLASSIC_SYNC)
         return await self._runner.call_async(caller_of(store), args)
 
+    async def call_concurrent(self, accessor: Accessor[Any], *args: Any) -> Any:
+        """As `call_async`, in the scope of `Store.run_concurrent` that the accessor belongs to.
+
+        Other calls go on meanwhile.  Returns when the function has, even if its task has more to
+        do.  Cancelling this does not cancel the guest, whose result is then lost.
+        """
+        return await self._runner.call_concurrent(accessor, args)
+
     def post_return(self, store: StoreLike) -> None:
         """Nothing: every call runs the function's post-return by itself."""
         check_owner(self._data.store, store)
@@ -146,6 +155,10 @@ class TypedFunc:
     async def call_async(self, store: StoreLike, *args: Any) -> Any:
         """See `Func.call_async`."""
         return await self._func.call_async(store, *args)
+
+    async def call_concurrent(self, accessor: Accessor[Any], *args: Any) -> Any:
+        """See `Func.call_concurrent`."""
+        return await self._func.call_concurrent(accessor, *args)
 
     def post_return(self, store: StoreLike) -> None:
         """See `Func.post_return`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from asyncwasm.errors import Frame, ThrownException, Trap, TrapCode, WasmError, format_backtrace
@@ -207,6 +207,23 @@ def _frames(store: Store[Any], trace: TracebackType | None) -> tuple[Frame, ...]
                 found.append(_frame(instance, *place))
         trace = trace.tb_next
     return tuple(reversed(found))
+
+
+def live_frames(store: Store[Any], frame: FrameType | None) -> tuple[Frame, ...]:
+    """The guest frames of `store` on a suspended Python stack, innermost first.
+
+    `frame` is the innermost Python frame.  What runs as machine code has no frames there.
+    """
+    found = []
+    locate = store.engine.executor.locate
+    while frame is not None:
+        instance = frame.f_globals.get("__wasm_instance__")
+        if instance is not None and instance.store is store:
+            place = locate(frame.f_globals, frame.f_code, frame.f_lineno)
+            if place is not None:
+                found.append(_frame(instance, *place))
+        frame = frame.f_back
+    return tuple(found)
 
 
 def _frame(instance: Any, index: int, offset: int | None) -> Frame:
