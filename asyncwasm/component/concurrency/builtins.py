@@ -70,7 +70,7 @@ def _task_return(instance: ComponentInstance, definition: Builtin) -> Fn:
             or task.type is None
             or result != task.type.result
             or options.string_encoding is not mine.string_encoding
-            or options.memory != mine.memory
+            or options.memory not in (None, mine.memory)
         ):
             raise Trap(TrapCode.TASK_RETURN_INVALID)
         task.check_unresolved()
@@ -328,12 +328,16 @@ def _cancel_copy(kind: str, readable: bool) -> Factory:
             if not is_async:
                 end.refuse_in_set()
             end.state = CopyState.CANCELLING
+            if end.has_pending_event():
+                payload = end.get_pending_event()[2]
+                # What has been copied already counts, but nothing more will be.
+                completed = kind == "stream" and payload & 0xF == CopyResult.COMPLETED
+                return payload | CopyResult.CANCELLED if completed else payload
+            end.shared.cancel()
             if not end.has_pending_event():
-                end.shared.cancel()
-                if not end.has_pending_event():
-                    if is_async:
-                        return BLOCKED
-                    end.wait_for_pending_event(thread)
+                if is_async:
+                    return BLOCKED
+                end.wait_for_pending_event(thread)
             return end.get_pending_event()[2]
 
         return cancel_copy

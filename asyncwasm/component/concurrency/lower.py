@@ -82,6 +82,8 @@ def lower_guest(data: InstanceData, trampoline: GuestCall) -> Callable[..., Raw]
                 subtask.resolve(SubtaskState.RETURNED, raw)
 
         task = lifted.start(on_start, on_resolve, thread)
+        if subtask.state is SubtaskState.STARTING:
+            task.try_to_start()
         if outer.is_async and not subtask.is_resolved():
             subtask.on_cancel = task.request_cancellation
             subtask.name = task.name

@@ -126,7 +126,8 @@ class Task(sync.Task):
             if self._held_back() or instance.waiting_to_enter:
                 instance.waiting_to_enter += 1
                 try:
-                    cancelled = thread.wait_until(
+                    # Not at once even if it could: others came first.
+                    cancelled = thread.yield_when(
                         lambda: not self._held_back(),
                         (instance.gate,),
                         cancellable=True,
@@ -141,6 +142,19 @@ class Task(sync.Task):
                 instance.exclusive = thread
         self.register_thread(thread)
         return True
+
+    def try_to_start(self) -> None:
+        """Let who keeps it from starting go on, if that is ready, and then this.
+
+        A caller may rely on calls being admitted if all they wait for has happened.
+        """
+        instance = self.instance
+        holder: Any = instance.exclusive
+        if holder is not None and not instance.backpressure and holder.is_ready():
+            holder.resume()
+        thread = self.implicit_thread
+        if thread is not None and thread.is_ready():
+            thread.resume()
 
     def _held_back(self) -> bool:
         instance = self.instance

@@ -136,7 +136,7 @@ class Thread(sync.Thread):
         *,
         what: str | Callable[[], str],
     ) -> bool:
-        """Block until `ready`; return whether the task was cancelled instead.
+        """Block until `ready`, if it is not already; return whether the task was cancelled.
 
         One of `sources` wakes up when that may have changed.  `what` tells a report of a deadlock
         what is waited for.
@@ -144,12 +144,8 @@ class Thread(sync.Thread):
         if self.task.deliver_pending_cancel(cancellable):
             return True
         if ready():
-            if self.scheduler.flip():
-                return False
-            self._start_waiting(ready, sources, what)
-            self.scheduler.notify(self)
-        else:
-            self._start_waiting(ready, sources, what)
+            return False
+        self._start_waiting(ready, sources, what)
         return self._block(cancellable, None)
 
     def yield_(self, cancellable: bool) -> bool:
@@ -169,13 +165,17 @@ class Thread(sync.Thread):
         self.scheduler.queue(self)
         return self._block(cancellable, None)
 
-    def yield_when(self, ready: Ready, sources: tuple[Source, ...], cancellable: bool) -> bool:
+    def yield_when(
+        self,
+        ready: Ready,
+        sources: tuple[Source, ...],
+        cancellable: bool,
+        what: str | Callable[[], str] = "its turn",
+    ) -> bool:
         """Give others a turn, and more of them until `ready`; whether the task was cancelled."""
         if self.task.deliver_pending_cancel(cancellable):
             return True
-        if ready() and self.scheduler.flip():
-            return False
-        self._start_waiting(ready, sources, "its turn")
+        self._start_waiting(ready, sources, what)
         self.scheduler.queue(self)
         return self._block(cancellable, None)
 
