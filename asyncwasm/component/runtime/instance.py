@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, final
 
 from asyncwasm.component.compile.program import CoreDef, CoreExport, LiftedFunction
+from asyncwasm.core import Global, GlobalType, NumType
 from asyncwasm.errors import Trap, TrapCode
 
 from ..concurrency.task import sync_thread
@@ -38,6 +39,7 @@ class ComponentInstance:
         "backpressure",
         "data",
         "exclusive",
+        "flag",
         "gate",
         "handles",
         "idle",
@@ -60,6 +62,15 @@ class ComponentInstance:
         self.waiting_to_enter = 0
         self.gate = Source()
         self.idle: Thread | None = None
+        self.flag: Global | None = None
+
+    def leave_flag(self) -> Global:
+        """`may_leave` as a global, 0 or 1, for guest code that reads and writes it."""
+        if self.flag is None:
+            value = int(self.may_leave)
+            self.flag = Global(self.data.store, GlobalType(NumType.I32, mutable=True), value)
+            self.__class__ = _Flagged
+        return self.flag
 
     def enter(self) -> Thread:
         """Start a synchronous call made by the current thread, and make its thread current."""
@@ -85,6 +96,22 @@ class ComponentInstance:
         """Trap if the guest may not call anything now."""
         if not self.may_leave:
             raise Trap(TrapCode.CANNOT_LEAVE_COMPONENT)
+
+
+class _Flagged(ComponentInstance):
+    """A component instance whose `may_leave` lies in a global."""
+
+    __slots__ = ()
+
+    @property
+    def may_leave(self) -> bool:
+        assert self.flag is not None
+        return bool(self.flag.value)
+
+    @may_leave.setter
+    def may_leave(self, value: bool) -> None:
+        assert self.flag is not None
+        self.flag.value = int(value)
 
 
 @final
