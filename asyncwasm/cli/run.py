@@ -184,7 +184,7 @@ async def _call_component(
 
 async def _call(args: argparse.Namespace, store: Store[WasiCtx], module: Module) -> None:
     linker = Linker(module.engine)
-    p1.add_imports_async(linker, lambda ctx: ctx, module)
+    p1.add_imports_async(linker, module)
     instance = await start(linker, store, module)
     func = _find(instance, store, args.invoke)
     if args.invoke is not None and func is not None:

@@ -148,7 +148,7 @@ async def run(
                 random=random,
             )
             linker = Linker(module.engine)
-            p1.add_imports_async(linker, lambda ctx: ctx, module)
+            p1.add_imports_async(linker, module)
         with ctx:
             code = await _run(linker, module, ctx, bounds)
     return RunResult(

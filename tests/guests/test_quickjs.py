@@ -50,7 +50,7 @@ class QuickJs:
         linker.func_wrap_async("env", "host_call", host_call)
         linker.func_wrap("env", "host_interrupt", host_interrupt)
         if ctx is not None:
-            p1.add_to_linker_async(linker, lambda ctx: ctx)
+            p1.add_to_linker_async(linker)
         store = Store(engine, ctx)
         self.guest = Guest(store, await linker.instantiate_async(store, module))
         await self.guest.call_async("_initialize")

@@ -11,6 +11,7 @@ import pytest
 
 from asyncwasm import Trap, wasi
 from asyncwasm.wasi import BytesOutput, MemoryFilesystem, Permission
+from asyncwasm.wasi.host.threads import busy_threads
 from tests import child
 from tests.wasi.programs import CAT, IMPORTS, SPIN
 
@@ -90,23 +91,43 @@ async def test_nothing_stays_open(end, tmp_path):
         assert not {path for path in open_paths() if path.startswith(str(tmp_path))}
 
 
+# Opens and closes a file all the time.
+REOPEN = f"""(module {IMPORTS}
+  (data (i32.const 16) "file")
+  (func (export "_start")
+    (loop $again
+      (drop (call $path_open (i32.const 3) (i32.const 0) (i32.const 16) (i32.const 4)
+        (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 12)))
+      (drop (call $fd_close (i32.load (i32.const 12))))
+      (br $again))))"""
+
+
 @pytest.mark.parametrize("delay", [0, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02])
 async def test_cancelling_anywhere_closes_everything(delay):
-    """A program that opens and closes files all the time, cancelled while a thread does it."""
-    program = f"""(module {IMPORTS}
-      (data (i32.const 16) "file")
-      (func (export "_start")
-        (loop $again
-          (drop (call $path_open (i32.const 3) (i32.const 0) (i32.const 16) (i32.const 4)
-            (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 12)))
-          (drop (call $fd_close (i32.load (i32.const 12))))
-          (br $again))))"""
     files = MemoryFilesystem({"file": b"x"})
     with files.root() as root:
         with anyio.move_on_after(0.1 + delay) as scope:
-            await wasi.run(program.encode(), dirs={"/": root})
+            await wasi.run(REOPEN.encode(), dirs={"/": root})
         assert scope.cancelled_caught
         assert files.open_count == 1
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
+async def test_no_thread_stays_busy(tmp_path):
+    """Threads are what works on files: once a program is cancelled, all of them are idle."""
+    (tmp_path / "file").write_text("x")
+
+    async def run() -> None:
+        await wasi.run(REOPEN.encode(), dirs={"/": tmp_path})
+
+    for turn in range(5):
+        async with anyio.create_task_group() as group:
+            for _ in range(20):
+                group.start_soon(run)
+            await anyio.sleep(0.1 + 0.003 * turn)
+            group.cancel_scope.cancel()
+        assert busy_threads() == 0
+        assert not {path for path in open_paths() if path.startswith(str(tmp_path))}
 
 
 async def test_a_native_cancellation_closes_everything(anyio_backend):

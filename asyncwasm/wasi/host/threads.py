@@ -35,6 +35,11 @@ def _limiter(variable: _Limiter, threads: int) -> anyio.CapacityLimiter:
         return limiter
 
 
+def busy_threads() -> int:
+    """How many threads work on files for this event loop."""
+    return _limiter(_FILES, MAX_THREADS).borrowed_tokens
+
+
 async def in_thread(
     fn: Callable[..., T], *args: Any, discard: Callable[[T], object] | None = None
 ) -> T:

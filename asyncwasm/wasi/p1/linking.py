@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Coroutine
 from typing import Any, Final
 
 from asyncwasm.core import Caller, FuncType, Linker, Module, NumType
+from asyncwasm.errors import UsageError
 
 from ..ctx import WasiCtx
 from ..host.driver import BLOCKING, LOOP, Driver, finish
@@ -43,18 +44,29 @@ _TYPES: Final = {"i": NumType.I32, "I": NumType.I64, "s": NumType.I64}
 _MASKS: Final = {"i": (1 << 32) - 1, "I": (1 << 64) - 1, "s": None}
 
 
-def add_to_linker_async(linker: Linker, get_ctx: Callable[[Any], WasiCtx]) -> None:
+def _only(data: Any) -> WasiCtx:
+    """The context of a store that has nothing else for its data."""
+    if not isinstance(data, WasiCtx):
+        raise UsageError(
+            f"the store's data is {type(data).__name__}, not WasiCtx: "
+            "tell the linker with `get_ctx` where in there the context is"
+        )
+    return data
+
+
+def add_to_linker_async(linker: Linker, get_ctx: Callable[[Any], WasiCtx] = _only) -> None:
     """Define `wasi_snapshot_preview1`, and `wasi_unstable`, for guests that are called async.
 
-    `get_ctx(data)` finds a program's context in its store's data.  Whatever may wait suspends
-    the guest: sleeps, polls, reads of streams; files are worked on in a few worker threads.
+    `get_ctx(data)` finds a program's context in its store's data; without it, the data is the
+    context.  Whatever may wait suspends the guest: sleeps, polls, reads of streams; files are
+    worked on in a few worker threads.
 
     Raises `LinkError` if one of the names is taken.
     """
     _add(linker, get_ctx, LOOP)
 
 
-def add_to_linker_sync(linker: Linker, get_ctx: Callable[[Any], WasiCtx]) -> None:
+def add_to_linker_sync(linker: Linker, get_ctx: Callable[[Any], WasiCtx] = _only) -> None:
     """As `add_to_linker_async`, for guests that are called sync: what waits blocks the thread.
 
     Reading or writing an async stream raises `UsageError`.
@@ -62,7 +74,9 @@ def add_to_linker_sync(linker: Linker, get_ctx: Callable[[Any], WasiCtx]) -> Non
     _add(linker, get_ctx, BLOCKING)
 
 
-def add_imports_async(linker: Linker, get_ctx: Callable[[Any], WasiCtx], module: Module) -> None:
+def add_imports_async(
+    linker: Linker, module: Module, get_ctx: Callable[[Any], WasiCtx] = _only
+) -> None:
     """As `add_to_linker_async`, only what `module` imports: quicker, for one program."""
     _add(linker, get_ctx, LOOP, {(wanted.module, wanted.name) for wanted in module.imports})
 

@@ -51,7 +51,7 @@ class P1:
     async def call(self, name: str, *args: int) -> Errno:
         if self.instance is None:
             linker = Linker(self.module.engine)
-            p1.add_to_linker_async(linker, lambda ctx: ctx)
+            p1.add_to_linker_async(linker)
             self.instance = await linker.instantiate_async(self.store, self.module)
         return Errno(await self.instance.get_func(self.store, name).call_async(self.store, *args))
 

@@ -34,7 +34,7 @@ def test_random_calls(abi, seed):
     source = random.Random(seed)
     code = module(abi)
     linker = Linker(code.engine)
-    p1.add_to_linker_sync(linker, lambda ctx: ctx)
+    p1.add_to_linker_sync(linker)
     files = MemoryFilesystem({"a": b"0123", "d": {"b": b"x"}, "file": b"text"}, max_bytes=1 << 20)
     outcomes = set()
     with files.root() as root:

@@ -175,7 +175,7 @@ def test_sync():
 def test_the_memory_has_to_be_exported():
     engine = Engine()
     linker = Linker(engine)
-    p1.add_to_linker_sync(linker, lambda ctx: ctx)
+    p1.add_to_linker_sync(linker)
     text = """(module (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
       (func (export "f") (result i32) (call 0)))"""
     store = Store(engine, WasiCtx())
@@ -183,4 +183,19 @@ def test_the_memory_has_to_be_exported():
     with pytest.raises(LinkError, match="missing required memory export"):
         instance.get_func(store, "f").call(store)
     with pytest.raises(LinkError, match="defined twice"):
-        p1.add_to_linker_async(linker, lambda ctx: ctx)
+        p1.add_to_linker_async(linker)
+
+
+def test_where_the_context_is():
+    """The store's data, unless the linker was told otherwise."""
+    engine = module().engine
+    linker = Linker(engine)
+    p1.add_to_linker_sync(linker)
+    for data, outcome in ((WasiCtx(), 0), ({"wasi": WasiCtx()}, None)):
+        store = Store(engine, data)
+        call = linker.instantiate(store, module()).get_func(store, "sched_yield").call
+        if outcome is None:
+            with pytest.raises(UsageError, match="the store's data is dict, not WasiCtx"):
+                call(store)
+        else:
+            assert call(store) == outcome

@@ -132,7 +132,7 @@ def test_a_blocking_program():
 
     ours, theirs = socket.socketpair()
     linker = Linker(module().engine)
-    p1.add_to_linker_sync(linker, lambda ctx: ctx)
+    p1.add_to_linker_sync(linker)
     with ours, theirs, WasiCtx(sockets=[ours]) as ctx:
         store = Store(module().engine, ctx)
         instance = linker.instantiate(store, module())
