@@ -7,15 +7,21 @@ here: both are looked up among the loaded modules.
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Awaitable, Generator
 from types import FrameType, coroutine
 from typing import Any, final
 
-__all__ = ["ThreadEvent", "checkpoint", "current_task", "new_event"]
+__all__ = ["ThreadEvent", "checkpoint", "current_task", "new_event", "turn"]
 
 
 @coroutine
 def _asyncio_turn() -> Generator[None, None, None]:
+    yield
+
+
+@coroutine
+def _no_turn() -> Generator[None, None, None]:
+    return
     yield
 
 
@@ -25,11 +31,15 @@ async def checkpoint() -> None:
     On asyncio that is what `asyncio.sleep(0)` does.  A coroutine driven by neither library has
     nothing to give a turn to, and goes straight on.
     """
+    await turn()
+
+
+def turn() -> Awaitable[None]:
+    """What `checkpoint` awaits."""
     trio, loop = _running()
     if trio is not None:
-        await trio.checkpoint()
-    elif loop is not None:
-        await _asyncio_turn()
+        return trio.checkpoint()  # type: ignore[no-any-return]
+    return _no_turn() if loop is None else _asyncio_turn()
 
 
 def current_task() -> object | None:
@@ -75,28 +85,30 @@ class ThreadEvent:
             await self._event.wait()
 
 
-def _running() -> tuple[Any, Any]:
+def _running(modules: dict[str, Any] = sys.modules) -> tuple[Any, Any]:
     """`trio.lowlevel`, if trio is the library that runs here, and the running asyncio loop."""
-    events: Any = sys.modules.get("asyncio.events")
-    loop = None if events is None else events._get_running_loop()
-    lowlevel: Any = sys.modules.get("trio.lowlevel")
-    if lowlevel is None:
+    loop = modules["asyncio.events"]._get_running_loop() if "asyncio.events" in modules else None
+    if "trio.lowlevel" not in modules:
+        return None, loop
+    lowlevel = modules["trio.lowlevel"]
+    if loop is None:
+        return (lowlevel if lowlevel.in_trio_task() else None), None
+    if "sniffio" in modules and modules["sniffio"].thread_local.name != "trio":
+        return None, loop
+    if not lowlevel.in_trio_task():
         return None, loop
     # With trio as the guest of an asyncio loop, its tasks run in callbacks, outside of any
     # asyncio task.
-    if loop is not None and sys.modules["asyncio.tasks"].current_task(loop) is not None:
-        return (lowlevel if _trio_inside(lowlevel) else None), loop
-    return (lowlevel if lowlevel.in_trio_task() else None), loop
+    if modules["asyncio.tasks"].current_task(loop) is None or _trio_inside():
+        return lowlevel, loop
+    return None, loop
 
 
-def _trio_inside(lowlevel: Any) -> bool:
-    """Whether trio runs inside the asyncio task that is current."""
-    sniffio: Any = sys.modules.get("sniffio")
-    if sniffio is not None and sniffio.thread_local.name != "trio":
-        return False
-    if not lowlevel.in_trio_task():
-        return False
-    # One loop blocks the other.  The inner one's frames come first.
+def _trio_inside() -> bool:
+    """Whether trio runs inside the asyncio task that is current, and not around it.
+
+    One loop blocks the other.  The inner one's frames come first.
+    """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         library = frame.f_globals.get("__name__", "").partition(".")[0]

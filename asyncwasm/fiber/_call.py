@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from inspect import CO_ITERABLE_COROUTINE
-from types import CoroutineType, GeneratorType
+from types import CoroutineType, GeneratorType, coroutine
 from typing import Any, TypeVar, TypeVarTuple, cast
 
 from ..errors import WrongThreadError
-from ._bridge import checkpoint
-from ._switch import Stack, awaiting_stack, no_stack_error, take_stack
+from ._bridge import turn
+from ._switch import Stack, awaiting_stack, getcurrent, no_stack_error, take_stack
 
-__all__ = ["await_", "in_fiber", "maybe_await", "on_fiber"]
+__all__ = [
+    "await_",
+    "await_held",
+    "drive",
+    "fail",
+    "in_fiber",
+    "is_awaitable",
+    "maybe_await",
+    "on_fiber",
+]
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -29,54 +38,101 @@ async def on_fiber(fn: Callable[[*Ts], T], *args: *Ts) -> T:
 
     Raises `WrongThreadError` when resumed by another thread than it was started on.
     """
-    await checkpoint()
-    stack = take_stack(fn, args)
-    stack.awaits = True
+    await turn()
+    stack = take_stack()
     try:
-        # Not `while not stack.done`: CPython 3.13 leaves the jump of a conditional loop, where
-        # signal handlers run, out of the `try`.
-        while True:
-            stack.resume()
-            if stack.done:
-                break
-            request = stack.mail
-            stack.mail = None
-            try:
-                stack.mail = await request
-            except BaseException as error:
-                # What `fn` sees begins below this frame, as if it had awaited by itself.
-                traceback = error.__traceback__
-                stack.error = error.with_traceback(traceback and traceback.tb_next)
-                if isinstance(error, GeneratorExit):
-                    stack.closing = True
-                del traceback
-            request = None
-    except WrongThreadError as error:
-        # A call collected by another thread is closed there, which is not worth an error.
-        stack.orphan()
-        raise (stack.error if stack.closing and stack.error else error) from None
+        stack.start(fn, args)
+        if not stack.done:
+            await drive(stack)
     except BaseException as error:
-        # Not an exception of `fn`, which comes out below, but a failed switch or one that a
-        # signal handler raised here.
-        failure = stack.unwind(error)
-        if failure is None:
+        failure = fail(stack, error)
+        if failure is error:
             raise
-        raise failure from error
+        if failure is not None:
+            raise failure  # noqa: B904 - it has its cause
     result: T = stack.mail
-    failure = stack.error
+    failed = stack.error
     stack.mail = stack.error = None
     stack.release()
     del stack
-    if failure is not None:
-        context = failure.__context__
+    if failed is not None:
+        context = failed.__context__
         try:
-            raise failure
+            raise failed
         finally:
             # `raise` in a caller's `except` block replaces the context; keep the one it had.
             if context is not None:
-                failure.__context__ = context
-            del failure, context
+                failed.__context__ = context
+            del failed, context
     return result
+
+
+@coroutine
+def drive(stack: Stack) -> Generator[Any, Any, None]:
+    """Await what a stack that was started asks for, until it is done."""
+    # A generator, because nobody is warned of one that a signal handler keeps from being awaited.
+    # Not `while not stack.done`: CPython 3.13 leaves the jump of a conditional loop, where
+    # signal handlers run, out of a caller's `try`.
+    while True:
+        request = stack.mail
+        stack.mail = None
+        try:
+            stack.mail = yield from _coroutine(request)
+        except BaseException as error:
+            # What the job sees begins below this frame, as if it had awaited by itself.
+            traceback = error.__traceback__
+            stack.error = error.with_traceback(traceback and traceback.tb_next)
+            if isinstance(error, GeneratorExit):
+                stack.closing = True
+            del traceback
+        request = None
+        stack.resume()
+        if stack.done:
+            break
+
+
+def _coroutine(request: Any) -> Any:
+    return request if type(request) is CoroutineType else _awaiting(request)
+
+
+@coroutine
+def _awaiting(request: Any) -> Generator[Any, Any, Any]:
+    if not is_awaitable(request):
+        raise TypeError(f"object {type(request).__name__} can't be used in 'await' expression")
+    iterator = request if isinstance(request, GeneratorType) else request.__await__()
+    return (yield from iterator)
+
+
+def fail(stack: Stack, error: BaseException) -> BaseException | None:
+    """End the job of a stack that `error` kept from being driven; what is to be raised for it.
+
+    None if the job is done, and has done something else than to end so.
+    """
+    if isinstance(error, GeneratorExit) and stack.closing and stack.done:
+        # Closing a coroutine closes `drive` first, which has raised a GeneratorExit in the job.
+        if isinstance(stack.error, GeneratorExit):
+            stack.error = None
+            stack.release()
+            return error
+        return None
+    if isinstance(error, WrongThreadError):
+        # A call collected by another thread is closed there, which is not worth an error.
+        stack.orphan()
+        if stack.closing and stack.error:
+            stack.error.__suppress_context__ = True
+            return stack.error
+        return error
+    if not stack.done:
+        # What nobody will await any more.
+        discard(stack.mail)
+        stack.mail = None
+    # Not an exception of the job, which comes out when it is done, but a failed switch or one
+    # that a signal handler raised.
+    failure = stack.unwind(error)
+    if failure is None:
+        return error
+    failure.__cause__ = error
+    return failure
 
 
 def await_(awaitable: Awaitable[T]) -> T:
@@ -86,29 +142,47 @@ def await_(awaitable: Awaitable[T]) -> T:
     `Fiber`s or foreign greenlets lie between.  Raises `UsageError` where there is none, and
     GeneratorExit in a call that is being closed; the awaitable is closed first in both cases.
     """
-    stack = _request(awaitable)
+    held = [awaitable]
     del awaitable
-    stack.suspend()
-    value: T = stack.mail
-    stack.mail = None
-    return value
+    return cast("T", await_held(held))
 
 
 def maybe_await(value: Awaitable[T] | T) -> T:
     """`await_` what can be awaited; return anything else as it is."""
     if not is_awaitable(value):
         return cast("T", value)
-    stack = _request(value)
+    held = [value]
     del value
-    stack.suspend()
-    result: T = stack.mail
+    return cast("T", await_held(held))
+
+
+def await_held(held: list[Any]) -> Any:
+    """`await_` the one item of a list, which is taken out of it.
+
+    The suspended frames of our callers must not hold on to the awaitable: whatever a suspended
+    greenlet refers to is never collected, and an awaitable leads to its task.
+    """
+    stack = getcurrent()
+    if type(stack) is Stack and stack.awaits and not stack.closing:
+        # What `Stack.suspend` does, on the stack itself.
+        resumer = stack.resumer
+        assert resumer is not None
+        stack.mail = held.pop()
+        stack.error = stack.resumer = None
+        resumer.switch()
+        del resumer
+        if stack.error is not None:
+            stack.raise_error()
+    else:
+        del stack
+        stack = _request(held.pop())
+        stack.suspend()
+    value = stack.mail
     stack.mail = None
-    return result
+    return value
 
 
 def _request(awaitable: object) -> Stack:
-    # The suspended frames of our callers must not hold on to the awaitable: whatever a
-    # suspended greenlet refers to is never collected, and an awaitable leads to its task.
     stack = awaiting_stack()
     if stack is None:
         discard(awaitable)

@@ -92,11 +92,13 @@ class Fiber:
 
     def _enter(self, value: Any, error: BaseException | None) -> Any:
         stack = self._stack
+        job = None
         if stack is None:
             if self._job is None:
                 raise UsageError("the fiber is done")
-            self._stack = stack = take_stack(*self._job)
-            self._job = None
+            job, self._job = self._job, None
+            self._stack = stack = take_stack()
+            stack.awaits = False
             stack.owner = weakref.ref(self)
         elif stack.resumer is not None:
             raise UsageError("the fiber is running")
@@ -105,7 +107,10 @@ class Fiber:
             stack.error = error
             del value, error
         try:
-            stack.resume()
+            if job is None:
+                stack.resume()
+            else:
+                stack.start(*job)
         except BaseException:
             stack.mail = stack.error = None
             if stack.dead:  # a signal handler raised before it could run

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from contextvars import Context, copy_context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import UsageError, WrongThreadError
 
@@ -48,10 +48,19 @@ else:
     from greenlet import error as GreenletError  # noqa: N812
     from greenlet import getcurrent, greenlet
 
-__all__ = ["Stack", "awaiting_stack", "live_fibers", "suspending_stack", "take_stack"]
+__all__ = [
+    "Stack",
+    "awaiting_stack",
+    "getcurrent",
+    "live_fibers",
+    "suspending_stack",
+    "take_stack",
+]
 
 MAX_IDLE = 128
 """Idle stacks kept per thread; each holds some 7 KB."""
+
+_STRAY = "a greenlet has switched to the resumer of a running fiber"
 
 DEEP = 200
 """A stack made below this many Python frames is not kept for others.
@@ -67,6 +76,7 @@ class Thread:
     __slots__ = ("live", "orphans")
 
     def __init__(self) -> None:
+        # How many jobs have started and are not done.
         self.live = 0
         # Filled by other threads that collected or resumed a call of this one.
         self.orphans: deque[Stack] = deque()
@@ -128,6 +138,29 @@ class Stack(greenlet):
     reusable: bool
     """May be kept for other jobs."""
 
+    def start(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        """Run `fn(*args)` until it suspends or is done."""
+        if self.thread.orphans:
+            unwind_orphans()
+        self.job = (fn, args)
+        self.done = False
+        try:
+            here = getcurrent()
+            context = here.gr_context
+            if context is None:
+                self._follow(context)
+            else:
+                self.gr_context = self.context = context
+            self.resumer = here
+            del here, context
+            self.switch()
+        except BaseException:
+            self.resumer = None
+            raise
+        if self.resumer is not None:
+            self.resumer = None
+            raise UsageError(_STRAY)
+
     def resume(self) -> None:
         """Switch in; return when the job has suspended or is done."""
         at = self.at
@@ -149,7 +182,7 @@ class Stack(greenlet):
             raise
         if self.resumer is not None:
             self.resumer = None
-            raise UsageError("a greenlet has switched to the resumer of a running fiber")
+            raise UsageError(_STRAY)
 
     def _follow(self, context: Context | None) -> None:
         # Run in the resumer's context, wherever it takes the job, unless the job stands in
@@ -175,17 +208,22 @@ class Stack(greenlet):
         assert resumer is not None
         self.resumer = None
         resumer.switch()
+        if self.error is not None:
+            self.raise_error()
+
+    def raise_error(self) -> NoReturn:
+        """Raise what the resumer left in `error`."""
         error = self.error
-        if error is not None:
-            self.error = self.mail = None
-            context = error.__context__
-            try:
-                raise error
-            finally:
-                # `raise` in an `except` block replaces the context; keep the one it had.
-                if context is not None:
-                    error.__context__ = context
-                del error, context
+        assert error is not None
+        self.error = self.mail = None
+        context = error.__context__
+        try:
+            raise error
+        finally:
+            # `raise` in an `except` block replaces the context; keep the one it had.
+            if context is not None:
+                error.__context__ = context
+            del error, context
 
     def unwind(self, error: BaseException) -> BaseException | None:
         """End a suspended job by raising `error` in it; return what it raised instead, if so.
@@ -223,10 +261,25 @@ class Stack(greenlet):
 
     def release(self) -> None:
         """Give a stack that is done back."""
-        self.awaits = self.closing = False
+        self.awaits = True
+        self.closing = False
         self.gr_context = self.context = self.owner = None
         if self.reusable and self:
-            _here.idle.append(self)
+            idle = _here.idle
+            idle.append(self)
+            if len(idle) > MAX_IDLE:
+                idle.pop().end()
+
+    def end(self) -> None:
+        """Let an idle stack run to its end.
+
+        Now, because one that is dropped is woken to exit, at the depth of recursion where it
+        stands, which the limit in force by then may not allow.
+        """
+        self.reusable = False
+        self.resumer = self.parent = getcurrent()
+        self.job = None
+        self.switch()
 
 
 def _run_jobs() -> None:
@@ -242,12 +295,13 @@ def _run_jobs() -> None:
             if resumer is not None:
                 resumer.switch()
             stack = _current_stack()
-            thread = stack.thread
             job = stack.job
-            assert job is not None
+            if job is None:
+                return
             stack.job = None
             fn, args = job
             del job
+            thread = stack.thread
             thread.live += 1
             try:
                 stack.mail = fn(*args)
@@ -270,9 +324,8 @@ def _run_jobs() -> None:
             return
         # While idle, a stack is suspended in a call on its last resumer and so keeps that alive:
         # harmless for a thread's main greenlet, a leak for any other.
-        if not (stack.reusable and resumer.parent is None and len(_here.idle) < MAX_IDLE):
-            # Over for good, now: an idle stack that is dropped is woken to exit, at the depth of
-            # recursion where it stood, which the limit in force by then may not allow.
+        if not (stack.reusable and resumer.parent is None):
+            # Over for good, now: see `Stack.end`.
             stack.reusable = False
             with suppress(ValueError):  # a resumer that was started above this stack
                 stack.parent = resumer
@@ -280,34 +333,33 @@ def _run_jobs() -> None:
         del stack
 
 
-def _current_stack() -> Stack:
-    here = getcurrent()
-    assert type(here) is Stack
-    return here
+if TYPE_CHECKING:
+
+    def _current_stack() -> Stack: ...
+
+else:
+    _current_stack = getcurrent
 
 
-def take_stack(fn: Callable[..., Any], args: tuple[Any, ...]) -> Stack:
-    """A stack, idle or new, that runs `fn(*args)` when it is first resumed."""
-    here = _here
-    thread = here.thread
-    if thread.orphans:
-        unwind_orphans()
-    idle = here.idle
-    if idle:
-        stack = idle.pop()
+def take_stack() -> Stack:
+    """A stack, idle or new, to `start`; its resumer awaits what it is handed."""
+    idle = _here.idle
+    return idle.pop() if idle else _new_stack(_here.thread)
+
+
+def _new_stack(thread: Thread) -> Stack:
+    stack = Stack(_run_jobs)
+    stack.at = stack.context = stack.error = stack.mail = stack.owner = stack.resumer = None
+    stack.job = None
+    stack.awaits = True
+    stack.closing = stack.done = False
+    stack.thread = thread
+    try:
+        sys._getframe(DEEP + 1)
+    except ValueError:
+        stack.reusable = True
     else:
-        stack = Stack(_run_jobs)
-        stack.at = stack.context = stack.error = stack.mail = stack.owner = stack.resumer = None
-        stack.awaits = stack.closing = False
-        stack.thread = thread
-        try:
-            sys._getframe(DEEP)
-        except ValueError:
-            stack.reusable = True
-        else:
-            stack.reusable = False
-    stack.job = (fn, args)
-    stack.done = False
+        stack.reusable = False
     return stack
 
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 
 from asyncwasm.core.types import DefType, FuncType, RefType, ValType
 from asyncwasm.errors import LinkError, WrongStoreError
+from asyncwasm.fiber import drive, fail, take_stack, turn
 
 from . import host
 from .caller import caller_of
 from .calls import raise_direct, run_async, run_sync
 from .handles import StoreLike, check_owner
 from .values import from_raw_converter, to_raw_converter
+from .words import BARS, Bar
 
 if TYPE_CHECKING:
     from .instance import Instance
@@ -36,8 +38,71 @@ class _Refused:
 REFUSED: Final = _Refused()
 
 
+class Calls:
+    """The calls of a `Func` and of a `TypedFunc`."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        # The function itself.
+        @property
+        def _func(self) -> Func: ...
+
+    def call(self, store: StoreLike, *args: Any) -> Any:
+        """Call the function: None for no result, the value of one, a tuple of several.
+
+        i32 and i64 arguments may be given signed or unsigned and come back signed.  Never
+        suspends.  Raises `AsyncSupportError` if the store requires async, `TypeError` and
+        `OverflowError` for arguments that do not fit, `StoreBusyError`, and what the guest
+        ends with: `Trap`, `ThrownException`, or a host function's exception.
+        """
+        func = self._func
+        direct = func.direct
+        if direct is not None:
+            try:
+                result = direct(store, *args)
+            except BaseException as error:
+                raise_direct(func.store, error)
+            if result is not REFUSED:
+                return result
+        return func._call(store, args)
+
+    async def call_async(self, store: StoreLike, *args: Any) -> Any:
+        """As `call`, on a fiber: host functions may suspend it, and the event loop runs on.
+
+        Always checkpoints.  Cancelling it unwinds the guest.
+        """
+        func = self._func
+        direct = func.direct_async
+        if direct is None or func.store.words[BARS] & Bar.FOR_ASYNC:
+            return await func._call_async(store, args)
+        # `on_fiber`, without a coroutine of its own.
+        await turn()
+        stack = take_stack()
+        try:
+            stack.start(direct, (store, *args))
+            if not stack.done:
+                await drive(stack)
+        except BaseException as error:
+            failure = fail(stack, error)
+            if failure is not None:
+                raise_direct(func.store, failure)
+        result, failed = stack.mail, stack.error
+        stack.mail = stack.error = None
+        stack.release()
+        if failed is not None:
+            del stack
+            try:
+                raise_direct(func.store, failed)
+            finally:
+                del failed
+        if result is not REFUSED:
+            return result
+        return await func._call_async(store, args)
+
+
 @final
-class Func:
+class Func(Calls):
     """A function: the guest's, or a host function, in one store.
 
     Engines call `fn` with raw values; tables and guest references hold the object itself.
@@ -140,22 +205,11 @@ class Func:
         check_owner(self.store, store)
         return self.type.func.matches(ty)
 
-    def call(self, store: StoreLike, *args: Any) -> Any:
-        """Call the function: None for no result, the value of one, a tuple of several.
+    @property
+    def _func(self) -> Func:
+        return self
 
-        i32 and i64 arguments may be given signed or unsigned and come back signed.  Never
-        suspends.  Raises `AsyncSupportError` if the store requires async, `TypeError` and
-        `OverflowError` for arguments that do not fit, `StoreBusyError`, and what the guest
-        ends with: `Trap`, `ThrownException`, or a host function's exception.
-        """
-        direct = self.direct
-        if direct is not None:
-            try:
-                result = direct(store, *args)
-            except BaseException as error:
-                raise_direct(self.store, error)
-            if result is not REFUSED:
-                return result
+    def _call(self, store: StoreLike, args: tuple[Any, ...]) -> Any:
         check_owner(self.store, store)
         owner = self.store
         owner.check_sync(_CLASSIC_ASYNC)
@@ -163,11 +217,7 @@ class Func:
         raw = run_sync(owner, caller_of(store), self.fn, lower(owner, args))
         return lift(owner, raw)
 
-    async def call_async(self, store: StoreLike, *args: Any) -> Any:
-        """As `call`, on a fiber: host functions may suspend it, and the event loop runs on.
-
-        Always checkpoints.  Cancelling it unwinds the guest.
-        """
+    async def _call_async(self, store: StoreLike, args: tuple[Any, ...]) -> Any:
         check_owner(self.store, store)
         owner = self.store
         owner.check_async(_CLASSIC_SYNC)
@@ -255,10 +305,12 @@ def bind_host(store: Store[Any], function: host.HostFunction) -> Func:
 
 
 @final
-class TypedFunc:
+class TypedFunc(Calls):
     """A `Func` whose type was checked when this was made.  Follows Wasmtime's `TypedFunc`."""
 
     __slots__ = ("_func",)
+
+    _func: Func
 
     def __init__(self, func: Func) -> None:
         self._func = func
@@ -267,20 +319,3 @@ class TypedFunc:
     def func(self) -> Func:
         """The untyped function."""
         return self._func
-
-    def call(self, store: StoreLike, *args: Any) -> Any:
-        """See `Func.call`."""
-        func = self._func
-        direct = func.direct
-        if direct is not None:
-            try:
-                result = direct(store, *args)
-            except BaseException as error:
-                raise_direct(func.store, error)
-            if result is not REFUSED:
-                return result
-        return func.call(store, *args)
-
-    async def call_async(self, store: StoreLike, *args: Any) -> Any:
-        """See `Func.call_async`."""
-        return await self._func.call_async(store, *args)

@@ -86,7 +86,7 @@ class HostFunction:
                         f"host function `{name}` returned an awaitable: define it with "
                         "`wrap_async` or `new_async`"
                     )
-                return lower(store.wait(held.pop(), caller))
+                return lower(store.wait_held(held, caller))
             return lower(held[0])
 
         def call(*raw: Any) -> Any:

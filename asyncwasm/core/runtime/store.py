@@ -30,7 +30,7 @@ from asyncwasm.errors import (
     WrongStoreError,
     WrongThreadError,
 )
-from asyncwasm.fiber import await_, checkpoint, current_task, new_event
+from asyncwasm.fiber import await_held, checkpoint, current_task, new_event
 
 from .budget import BUDGET
 from .handles import close_unawaited
@@ -151,7 +151,7 @@ class Store(Generic[T]):
         if config.consume_fuel or config.epoch_interruption:
             self.bar(Bar.METERED)
 
-    def bar(self, reason: Bar) -> None:
+    def bar(self, reason: int) -> None:
         """Let calls take the long way from now on; for the runtime's own use."""
         self.words[BARS] |= reason
 
@@ -227,7 +227,7 @@ class Store(Generic[T]):
         if waiting is None:
             # The call in progress is not suspended, so this is its own host function.
             return True
-        return waiting.admits(caller)
+        return _admits(waiting, caller)
 
     def enter_nowait(self, caller: Caller[Any] | None) -> None:
         """Raise `StoreBusyError` unless the current task may enter now."""
@@ -400,33 +400,39 @@ class Store(Generic[T]):
         Meanwhile the current task, or whoever holds `caller`, may nest calls.  For host
         functions, hooks and callbacks.
         """
-        if not self._may_suspend:
-            close_unawaited(awaitable)
-            raise AsyncSupportError(_COULD_NOT_WAIT)
-        # An awaitable leads to its task.  Suspended frames are invisible to the garbage
-        # collector, so if they held it, a call whose event loop went away would never be freed.
         held = [awaitable]
         del awaitable
-        return self._suspend(_Wait(current_task(), caller), held)
+        return self.wait_held(held, caller)
+
+    def wait_held(self, held: list[Any], caller: Caller[Any] | None = None) -> Any:
+        """`wait` for the one item of a list, which is taken out of it; see `await_held`."""
+        if not self.words[MAY_SUSPEND]:
+            close_unawaited(held.pop())
+            raise AsyncSupportError(_COULD_NOT_WAIT)
+        task = current_task()
+        waiting = None if task is None else id(task), caller
+        del task
+        return self._suspend(waiting, held)
 
     def _yield(self) -> None:
         """Give the event loop one turn.  The store is busy for everybody meanwhile."""
-        self._suspend(_Wait(None, None), [checkpoint()])
+        nobody = None
+        self._suspend((None, nobody), [checkpoint()])  # built here, for `is` tells them apart
 
     def _suspend(self, waiting: _Wait, held: list[Awaitable[Any]]) -> Any:
         """Await what is in `held`, and empty that, with `waiting` saying who may enter."""
-        outer, depth = self._waiting, self._depth
+        words = self.words
+        outer, depth = self._waiting, words[DEPTH]
         self._waiting = waiting
-        nested = False
         try:
-            result = await_(held.pop())
+            result = await_held(held)
         finally:
             # Not so when a call that is nested in this one has outlived its task, or this one
             # has: then the books are another's.
-            nested = self._depth > depth
-            if nested or self._waiting is waiting:
+            now = words[DEPTH]
+            if now > depth or self._waiting is waiting:
                 self._waiting = outer
-        if nested or self._depth < depth:
+        if now != depth:
             raise UsageError("a host function returned while a call nested in it was in progress")
         return result
 
@@ -686,21 +692,16 @@ class Store(Generic[T]):
         return self._pending is not None
 
 
-@final
-class _Wait:
-    """Who may nest calls in a suspended call: the task that waits, or its `Caller`."""
+# Who may nest calls in a suspended call: the task that waits, by its id (the suspended call must
+# not keep it alive), or the holder of its `Caller`.
+_Wait: TypeAlias = "tuple[int | None, Caller[Any] | None]"
 
-    __slots__ = ("caller", "task")
 
-    def __init__(self, task: object, caller: Caller[Any] | None) -> None:
-        # Not the task itself, which the suspended call must not keep alive.
-        self.task = None if task is None else id(task)
-        self.caller = caller
-
-    def admits(self, caller: Caller[Any] | None) -> bool:
-        if caller is not None and caller is self.caller:
-            return True
-        return self.task is not None and self.task == id(current_task())
+def _admits(waiting: _Wait, caller: Caller[Any] | None) -> bool:
+    task, of_call = waiting
+    if caller is not None and caller is of_call:
+        return True
+    return task is not None and task == id(current_task())
 
 
 class _Bracket:

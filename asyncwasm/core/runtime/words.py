@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from typing import Final
 
 # Indices of the words.  The limit of guest frames in force, and the lowest address that they may
@@ -25,19 +24,27 @@ LEAVE: Final = 8
 COUNT: Final = 9
 
 
-class Bar(enum.IntFlag):
-    """Why a call has to take the way through `enter`, or through the checks before it."""
+class Bar:
+    """Why a call has to take the way through `enter`, or through the checks before it.
 
-    SYNC = 1
+    Plain numbers: operators of enumerations are slow.
+    """
+
+    SYNC: Final = 1
     """Sync entry points are refused."""
-    ASYNC = 2
+    ASYNC: Final = 2
     """Async entry points are refused."""
-    HOOK = 4
+    HOOK: Final = 4
     """There is a call hook."""
-    QUEUE = 8
+    QUEUE: Final = 8
     """Calls wait for their turn."""
-    CLOSED = 16
-    METERED = 32
+    CLOSED: Final = 16
+    METERED: Final = 32
     """Calls are counted by fuel or epochs."""
-    PORTABLE = 64
+    PORTABLE: Final = 64
     """Guest code may run on Python's stack, which takes a budget."""
+
+    FOR_SYNC: Final = 127 - ASYNC
+    """What bars sync calls."""
+    FOR_ASYNC: Final = 127 - SYNC
+    """What bars async calls."""

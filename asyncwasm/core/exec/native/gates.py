@@ -75,10 +75,6 @@ _RECORD_FINISH: Final = 1
 _RECORD_HOOKED: Final = 2
 _RECORD_WORDS: Final = 3
 
-# What entering directly does not do.  A bar that comes up meanwhile is seen on the way out.
-_SYNC_BARS: Final = int(~Bar.ASYNC & Bar(127))
-_ASYNC_BARS: Final = int(~Bar.SYNC & Bar(127))
-
 _METH_FASTCALL: Final = 0x80
 
 _new_function = ctypes.pythonapi.PyCFunction_NewEx
@@ -203,9 +199,10 @@ def _direct(ty: FuncType, *, may_suspend: bool) -> str:
     store = _word(out, slot, _SLOT_STORE, "ptr")
     go_on_if(out, out.op(f"icmp eq ptr {given}, {store}"), "refuse")
     words = _word(out, slot, _SLOT_WORDS, "ptr")
-    # Nothing stands in the way, no call is in progress, and the ticker is awake.
+    # Nothing stands in the way (what comes up meanwhile is seen on the way out), no call is in
+    # progress, and the ticker is awake.
     bars = out.op(
-        f"and i64 {_word(out, words, BARS)}, {_ASYNC_BARS if may_suspend else _SYNC_BARS}"
+        f"and i64 {_word(out, words, BARS)}, {Bar.FOR_ASYNC if may_suspend else Bar.FOR_SYNC}"
     )
     asleep = out.op(f"load i64, ptr inttoptr (i64 {ticker.IDLE_ADDRESS} to ptr)")
     busy = out.op(f"or i64 {out.op(f'or i64 {bars}, {asleep}')}, {_word(out, words, DEPTH)}")
@@ -299,7 +296,7 @@ def _return(out: Emitter, ty: FuncType, values: list[str]) -> None:
 def _host(ty: FuncType) -> str:
     out = Emitter()
     words = _word(out, "%ctx", _RECORD_WORDS, "ptr")
-    hook = out.op(f"and i64 {_word(out, words, BARS)}, {int(Bar.HOOK)}")
+    hook = out.op(f"and i64 {_word(out, words, BARS)}, {Bar.HOOK}")
     out.branch(out.op(f"icmp eq i64 {hook}, 0"), "plain", "hooked")
 
     out.label("plain")
