@@ -77,6 +77,8 @@ from .core import (
 )
 from .errors import (
     AsyncSupportError,
+    CanonicalAbiError,
+    ComponentError,
     ExitTrap,
     Frame,
     LinkError,
@@ -107,6 +109,8 @@ __all__ = [
     "AsyncSupportError",
     "CallHook",
     "Caller",
+    "CanonicalAbiError",
+    "ComponentError",
     "Config",
     "DefType",
     "Engine",
