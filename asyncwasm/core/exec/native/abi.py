@@ -1,8 +1,9 @@
 """What generated code and Python agree on: the context of an instance, status, helpers.
 
 Every native function takes the context of its instance first and returns a structure: a status
-and its results.  Status 0 is success; 1 says that a Python exception is set in the thread.  Its
-calling convention is `CONVENTION`, in which any function can tail-call any other.
+and its results.  Status 0 is success; 1 says that a Python exception is set in the thread,
+`THROWN` that a WebAssembly exception is parked in the store.  Its calling convention is
+`CONVENTION`, in which any function can tail-call any other.
 
 A function that makes tail calls exists twice: `t<n>` may also return `TAIL`, which says that
 Python is to go on with a call that was parked, and `f<n>` sees to that.
@@ -16,6 +17,7 @@ from __future__ import annotations
 import enum
 from typing import Final
 
+THROWN: Final = 2
 TAIL: Final = 3
 CONVENTION: Final = "tailcc"
 
@@ -47,6 +49,10 @@ class Word(enum.IntEnum):
     """A list: for each function its `Func`, or null before `Helper.FUNC` was asked for it."""
     ARGUMENTS = 11
     """Points to the store's area for arguments of tail calls; see `passing`."""
+    EXCEPTION = 12
+    """Points to the store's words for an exception that is on its way; see `thrown`."""
+    TAGS = 13
+    """A list: for each tag its `Tag`."""
 
 
 # The words of a slot: the address of the word that holds the address of the function's code, or
@@ -104,6 +110,10 @@ class Helper(enum.IntEnum):
     """`()`: the call that was parked last, as tail calls are in the portable engine."""
     FINISH = 20
     """`()`: its results, and those of all that it leads to."""
+    THROW = 21
+    """`(tag, *values)`: a new exception."""
+    RAISE_THROWN = 22
+    """`(exception)`: raise it as an error of Python's."""
 
 
 CONTEXT_WORDS: Final = len(Word)
@@ -134,6 +144,11 @@ C_FUNCTIONS: Final = {
     "PyObject_Vectorcall": "ptr (ptr, ptr, i64, ptr)",
     "Py_DecRef": "void (ptr)",
     "_Py_Dealloc": "void (ptr)",
+    "PyErr_Occurred": "ptr ()",
+    "PyErr_Fetch": "void (ptr, ptr, ptr)",
+    "PyErr_NormalizeException": "void (ptr, ptr, ptr)",
+    "PyErr_Restore": "void (ptr, ptr, ptr)",
+    "PyErr_Clear": "void ()",
     "Py_NewRef": "ptr (ptr)",
     "_PyTraceback_Add": "void (ptr, ptr, i32)",
 }

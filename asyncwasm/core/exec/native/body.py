@@ -1,4 +1,4 @@
-"""Function bodies as LLVM IR: blocks, branches, and the ways out.
+"""Function bodies as LLVM IR: blocks and branches, and the whole.
 
 Locals and the values that blocks pass are stack slots; LLVM turns them into registers.
 Code that cannot be reached is skipped, so lowerings never see it.
@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from asyncwasm.core.binary.immediates import BrTable, read_instruction, read_val_type
 from asyncwasm.core.binary.leb128 import read_u32
-from asyncwasm.core.types import DefType, FuncType, ValType
+from asyncwasm.core.types import DefType, FuncType
 from asyncwasm.errors import TrapCode
 
 from .abi import CONVENTION, Helper, Word
 from .emit import ZEROS, helper_call, ir_type
+from .exits import CTX, TRAPS, Exits, NotCoveredError, Way
 from .fuel import FUEL, FuelMeter
-from .operands import Operands, Slots
-from .passing import arguments, can_tail_call, loads, parameters
+from .operands import Slots
+from .passing import loads, parameters
 from .refs import REF
 from .ticker import COUNTER_ADDRESS
 
@@ -37,32 +38,8 @@ _SMALL_FRAME: Final = 512
 LARGE: Final = 4_000
 LARGEST: Final = 60_000
 _LARGEST_NEED: Final = 256 * 1024
-# The places where references may be times the ways out: with more of them the places stay in
-# memory, because in registers each way would need a value for each.
-_MOST_MERGES: Final = 5_000
-# Traps that generated code raises by number, with the suite's more exact texts.
-TRAPS: Final[tuple[tuple[TrapCode, str | None], ...]] = (
-    *[(code, None) for code in TrapCode],
-    (TrapCode.TABLE_OUT_OF_BOUNDS, "undefined element"),
-    *[
-        (TrapCode.NULL_REFERENCE, f"null {kind} reference")
-        for kind in ("function", "exception", "structure", "array", "i31")
-    ],
-)
-CTX: Final = "!tbaa !2"
 MEM: Final = "!tbaa !3"
-
-
-class NotCoveredError(Exception):
-    """A function uses something that native code does not do; the text says what."""
-
-
 _OVERFLOW: Final = TRAPS.index((TrapCode.STACK_OVERFLOW, None))
-
-
-def result_type(results: tuple[ValType, ...]) -> str:
-    """The IR type of what a function returns: its status, then its results."""
-    return f"{{ {', '.join(['i32', *map(ir_type, results)])} }}"
 
 
 @dataclass(slots=True)
@@ -76,9 +53,10 @@ class Label:
     results: Slots
     otherwise: str | None = None
     params: Slots = field(default_factory=list)
+    on_end: Callable[[], None] | None = None
 
 
-class Body(Operands):
+class Body(Exits):
     """The translation of one function."""
 
     # What a check calls, and whether there are checks for the sake of time; units that are to be
@@ -87,79 +65,15 @@ class Body(Operands):
     watched = False
 
     def __init__(self, info: ModuleInfo, index: int, config: Config) -> None:
-        super().__init__()
-        self.info = info
-        self.index = index
-        self.config = config
+        super().__init__(info, index, config)
         self.text = ""
-        self.ty: FuncType = info.funcs[index].func
         self.labels: list[Label] = []
         self.callees: set[int] = set()
         self.tail_callees: set[int] = set()
         # Stubs that the unit is to have: their names without the type, and the type.
         self.stubs: set[tuple[str, DefType]] = set()
-        self.tails = False
-        self.calls = False
         self.loops = False
-        self.offset = 0
         self.fuel: Final = FuelMeter(self)
-        # Blocks that leave the function by a trap or with an exception, with what they bring.
-        self._traps: list[tuple[str, int]] = []
-        self._unwinds: list[tuple[str, int]] = []
-        self.returns = result_type(self.ty.results)
-
-    # Leaving ---------------------------------------------------------------------------------
-
-    def trap_if(self, condition: str, code: TrapCode, detail: str | None = None) -> None:
-        """Trap if the i1 `condition` holds."""
-        after = self.out.fresh("ok")
-        if self.out.block is not None:
-            number = TRAPS.index((code, detail))
-            self._traps.append((self.out.block, number << 32 | self.offset))
-        self.out.branch(condition, "trap", after, unlikely=True)
-        self.out.label(after)
-
-    def trap(self, code: TrapCode) -> None:
-        """Trap.  What follows is unreachable."""
-        if self.out.block is not None:
-            number = TRAPS.index((code, None))
-            self._traps.append((self.out.block, number << 32 | self.offset))
-        self.out.jump("trap")
-
-    def unwind_if(self, condition: str) -> None:
-        """Leave the function with the exception that is set, if `condition` holds."""
-        after = self.out.fresh("ok")
-        if self.out.block is not None:
-            self._unwinds.append((self.out.block, self.offset))
-        self.out.branch(condition, "unwind", after, unlikely=True)
-        self.out.label(after)
-
-    def give_back(self, values: list[tuple[str, str]]) -> None:
-        """Return with these results."""
-        result = f"{self.returns} zeroinitializer"
-        for number, (ty, value) in enumerate(values, 1):
-            name = self.out.op(f"insertvalue {result}, {ty} {value}, {number}")
-            result = f"{self.returns} {name}"
-        self.out.end(f"ret {result}")
-
-    def give_away(self, callee: str, context: list[str], values: Slots, ty: FuncType) -> None:
-        """Return what `callee` of type `ty` does with these values, in a call that takes the
-        place of this one.  Everything else must have been released.
-        """
-        self.calls = self.tails = True
-        if not (can_tail_call(ty, ty) and can_tail_call(self.ty, ty)):
-            raise NotCoveredError("a tail call with so many parameters or results")
-        extra = len(context) - 1
-        args = ", ".join(context) + arguments(self.out, "%ctx", values, ty, extra)
-        returns = self.returns
-        result = self.out.op(f"musttail call {CONVENTION} {returns} {callee}({args})")
-        self.out.end(f"ret {returns} {result}")
-
-    def leave_all(self) -> None:
-        """Release all operands and locals, on the way out."""
-        for operand in self.stack:
-            self.give_up(operand)
-        self.release_locals()
 
     # State -----------------------------------------------------------------------------------
 
@@ -255,6 +169,8 @@ class Body(Operands):
             self.load(label.params)
             self.leave_block(label)
         self.labels.pop()
+        if label.on_end is not None:
+            label.on_end()
         self.out.label(label.end)
         self.load(label.results)
 
@@ -380,7 +296,7 @@ class Body(Operands):
         start = self.info.bodies[self.index - self.info.imported_funcs].start
         lines: list[str] = []
         if stack:
-            self._traps.append(("entry", _OVERFLOW << 32 | start))
+            self.traps.append(("entry", _OVERFLOW << 32 | start))
             lines += [
                 f"  %entry.words = load ptr, ptr %ctx, !invariant.load !4, {CTX}",
                 f"  %entry.limit = load i64, ptr %entry.words, {CTX}",
@@ -391,7 +307,7 @@ class Body(Operands):
                 "entry.fits:",
             ]
         if poll:
-            self._unwinds.append(("entry.poll", start))
+            self.ways.append(Way("entry.poll", str(start), "1"))
             conditions = []
             if due:
                 conditions.append("%entry.due")
@@ -432,20 +348,6 @@ class Body(Operands):
                 self.add_local(ty, None)
         return pos
 
-    def _release_all(self) -> list[str]:
-        """What is done on the way out with references wherever they may be."""
-        places = [*self.roots, *[slot for ty, slot in self.locals if ty == REF]]
-        if len(places) * (len(self._traps) + len(self._unwinds)) > _MOST_MERGES:
-            return [f"  call void @release_at(ptr {place})" for place in places]
-        return [
-            line
-            for number, place in enumerate(places)
-            for line in (
-                f"  %last{number} = load ptr, ptr {place}",
-                f"  call void @release(ptr %last{number})",
-            )
-        ]
-
     def _define(self, names: list[str]) -> str:
         """The text of the definition: checks at the entry, the body, and the ways out."""
         params = ["ptr %ctx"]
@@ -453,28 +355,7 @@ class Body(Operands):
         out = self.out
         self._check_entry()
         failed = "i32 1" + "".join(f", {ir_type(t)} {ZEROS[ir_type(t)]}" for t in self.ty.results)
-        tail: list[str] = []
-        if self._traps:
-            sources = ", ".join(f"[ {site}, %{block} ]" for block, site in self._traps)
-            tail += [
-                "trap:",
-                f"  %trap.site = phi i64 {sources}",
-                "  %trap.code = lshr i64 %trap.site, 32",
-                "  call void @raise_trap(ptr %ctx, i64 %trap.code)",
-                "  %trap.offset = trunc i64 %trap.site to i32",
-                "  br label %unwind",
-            ]
-        if self._traps or self._unwinds:
-            sources_list = [f"[ {offset}, %{block} ]" for block, offset in self._unwinds]
-            if self._traps:
-                sources_list.append("[ %trap.offset, %trap ]")
-            tail += [
-                "unwind:",
-                f"  %unwind.offset = phi i32 {', '.join(sources_list)}",
-                f"  call void @add_frame(ptr %ctx, ptr @n{self.index}, i32 %unwind.offset)",
-                *self._release_all(),
-                f"  ret {self.returns} {{ {failed} }}",
-            ]
+        tail = self.last_blocks()
         symbol = f"f{self.index}"
         name = f'@n{self.index} = private constant [{len(symbol) + 1} x i8] c"{symbol}\\00"'
         listed = ", ".join(params)
@@ -512,7 +393,7 @@ class Body(Operands):
             f"  ret {self.returns} %result",
             "trap:",
             f"  call void @raise_trap(ptr %ctx, i64 {_OVERFLOW})",
-            f"  call void @add_frame(ptr %ctx, ptr @n{self.index}, i32 {start})",
+            f"  call void @passed(ptr %ctx, ptr @n{self.index}, i32 {start}, i32 1)",
             *[
                 f"  call void @release(ptr %p{number})"
                 for number, ty in enumerate(self.ty.params)

@@ -34,11 +34,21 @@ from asyncwasm.core.runtime.words import (
 )
 from asyncwasm.core.types import FuncType
 
-from . import passing, refs, ticker
-from .abi import BYTES_DATA, CONVENTION, SLOT_CELL, SLOT_CONTEXT, SLOT_TAIL, TAIL, Helper, Word
-from .body import result_type
+from . import passing, refs, thrown, ticker
+from .abi import (
+    BYTES_DATA,
+    CONVENTION,
+    SLOT_CELL,
+    SLOT_CONTEXT,
+    SLOT_TAIL,
+    TAIL,
+    THROWN,
+    Helper,
+    Word,
+)
 from .compiler import CompileError, Unit, compile_unit
 from .emit import Emitter, c_call, ir_type, object_address
+from .exits import result_type
 from .glue import (
     METADATA,
     any_null,
@@ -145,10 +155,15 @@ def _results(out: Emitter, ty: FuncType, result: str) -> list[tuple[str, str]]:
     ]
 
 
-def _split(out: Emitter, ty: FuncType, result: str) -> None:
+def _split(out: Emitter, ty: FuncType, result: str, slot: str) -> None:
     """Return null if a native function has failed; go on if not."""
     status = out.op(f"extractvalue {result_type(ty.results)} {result}, 0")
-    out.branch(out.op(f"icmp ne i32 {status}, 0"), "bad", "good", unlikely=True)
+    out.branch(out.op(f"icmp ne i32 {status}, 0"), "failed", "good", unlikely=True)
+    out.label("failed")
+    out.branch(out.op(f"icmp eq i32 {status}, {THROWN}"), "thrown", "bad")
+    out.label("thrown")
+    out.do(f"call void @raise_thrown(ptr {_word(out, slot, SLOT_CONTEXT, 'ptr')})")
+    out.jump("bad")
     out.label("bad")
     out.end("ret ptr null")
     out.label("good")
@@ -181,7 +196,7 @@ def _raw(ty: FuncType, *, tail: bool) -> str:
         helper = _word(out, helpers, Helper.PARKED, "ptr")
         out.end(f"ret ptr {out.op(f'call ptr @call_object(ptr {helper}, ptr null, i64 0)')}")
         out.label("ended")
-    _split(out, ty, result)
+    _split(out, ty, result, slot)
     results = _results(out, ty, result)
     boxed = [box(out, name, value) for name, value in results]
     for name, value in results:
@@ -227,7 +242,7 @@ def _direct(ty: FuncType, *, may_suspend: bool) -> str:
     out.do(f"store i64 {out.op(f'sub i64 {running}, 1')}, ptr {counter}")
     _set_word(out, words, DEPTH, "0")
     _set_word(out, words, MAY_SUSPEND, "0")
-    _split(out, ty, result)
+    _split(out, ty, result, slot)
     # Something that the way in did not provide for has come up meanwhile.
     late = out.op(f"icmp ne i64 {_word(out, words, BARS)}, 0")
     out.branch(late, "leave", "box", unlikely=True)
@@ -336,8 +351,11 @@ def _host(ty: FuncType) -> str:
     return f"define {CONVENTION} {returns} @host({signature(ty)}) {{\n{out.text()}\n}}"
 
 
+_SHARED: Final = (METADATA, conversions(), refs.prelude(), thrown.prelude())
+
+
 def _compile(*functions: str) -> Unit:
-    return compile_unit("\n".join([METADATA, conversions(), refs.prelude(), *functions]), speed=1)
+    return compile_unit("\n".join([*_SHARED, *functions]), speed=1)
 
 
 def _is_plain(ty: FuncType) -> bool:

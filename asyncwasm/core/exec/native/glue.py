@@ -13,7 +13,7 @@ from typing import Final
 
 from asyncwasm.core.types import DefType, FuncType
 
-from . import passing, refs
+from . import passing, refs, thrown
 from .abi import (
     BYTES_DATA,
     CONVENTION,
@@ -25,7 +25,6 @@ from .abi import (
     Helper,
     Word,
 )
-from .body import CTX, result_type
 from .emit import (
     HELPER_OPERANDS,
     ZEROS,
@@ -35,6 +34,7 @@ from .emit import (
     ir_type,
     object_address,
 )
+from .exits import CTX, result_type
 from .refs import NULL
 from .support import fast_offset
 
@@ -60,6 +60,7 @@ def prelude() -> str:
     out.append(conversions())
     out.append(_call_helper())
     out.append(refs.prelude())
+    out.append(thrown.prelude())
     out.append(
         f"""
 define internal void @raise_trap(ptr %ctx, i64 %code) noinline cold {{
@@ -87,12 +88,6 @@ define internal i32 @sample(ptr %ctx, i64 %index) noinline cold {{
   %r = {helper_call("%callable", "%index")}
   %s = extractvalue {{ i32, i64 }} %r, 0
   ret i32 %s
-}}
-define internal void @add_frame(ptr %ctx, ptr %name, i32 %offset) noinline cold {{
-  %at = getelementptr ptr, ptr %ctx, i64 {int(Word.FILENAME)}
-  %file = load ptr, ptr %at
-  {c_call("_PyTraceback_Add", "%name", "%file", "%offset")}
-  ret void
 }}"""
     )
     return "\n".join(out)

@@ -11,8 +11,9 @@ from asyncwasm.core.types import IndexType
 from asyncwasm.errors import TrapCode
 
 from .abi import Helper, Word
-from .body import CTX, MEM, Body
+from .body import MEM, Body
 from .emit import ir_type
+from .exits import CTX
 from .lower_simd import SIMD
 from .numeric import NUMERIC, fence
 from .refs import PYTHON, REF, get, put, release
@@ -306,6 +307,7 @@ LOWERINGS.update({name: _adapt(lower) for name, lower in NUMERIC.items()})
 from . import (  # noqa: E402
     lower_atomic,  # noqa: F401
     lower_call,  # noqa: F401
+    lower_exception,  # noqa: F401
     lower_reference,  # noqa: F401
     lower_simd_float,  # noqa: F401
     lower_simd_memory,  # noqa: F401

@@ -8,7 +8,7 @@ from asyncwasm.core.types import DefType, FuncType, IndexType
 from asyncwasm.errors import TrapCode
 
 from .abi import CONVENTION, LIST_ITEMS, LIST_SIZE, Word
-from .body import result_type
+from .exits import result_type
 from .lower import lowering
 from .operands import Operand
 from .refs import NULL, PYTHON
@@ -25,7 +25,7 @@ def _emit_call(body: Body, callee: str, context: list[str], ty: FuncType, held: 
     args = ", ".join([*context, *(f"{t} {v}" for t, v in body.pop_taken(ty.params))])
     result = out.op(f"call {CONVENTION} {returns} {callee}({args})")
     status = out.op(f"extractvalue {returns} {result}, 0")
-    body.unwind_if(out.op(f"icmp ne i32 {status}, 0"))
+    body.unwind_if(out.op(f"icmp ne i32 {status}, 0"), status)
     body.give_up(held)
     for number, result_ty in enumerate(ty.results, 1):
         body.push_result(result_ty, out.op(f"extractvalue {returns} {result}, {number}"))

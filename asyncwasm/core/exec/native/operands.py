@@ -85,16 +85,20 @@ class Operands:
         self.out.allocas.append(f"  store {REF} {NULL}, ptr {slot}")
         return slot
 
+    def as_value(self, operand: Operand) -> str:
+        """The value of an operand, which keeps its reference if it is one."""
+        if operand.ty == "i1":
+            return self.out.op(f"zext i1 {operand.value} to i32")
+        return operand.value
+
     def take(self, operand: Operand) -> str:
         """The value of an operand that was popped, counted if it is a reference."""
         ty, value, owner = operand
-        if ty == "i1":
-            return self.out.op(f"zext i1 {value} to i32")
         if isinstance(owner, str):
             self.out.do(f"store {REF} {NULL}, ptr {owner}")
         elif ty == REF and value != NULL:
             keep(self.out, value)
-        return value
+        return self.as_value(operand)
 
     def give_up(self, operand: Operand) -> None:
         """Release an operand that was popped."""

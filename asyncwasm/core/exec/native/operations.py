@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from asyncwasm.errors import Trap, TrapCode
+from asyncwasm.errors import ThrownException, Trap, TrapCode
 
 if TYPE_CHECKING:
+    from asyncwasm.core.runtime.gc import ExnRef
     from asyncwasm.core.runtime.instance import Instance
 
 
@@ -35,6 +36,11 @@ def operations(here: Callable[[], Instance]) -> list[Callable[..., Any]]:
         here().elems[segment] = []
 
     return [table_grow, table_fill, table_copy, table_init, elem_drop]
+
+
+def raise_thrown(exn: ExnRef) -> NoReturn:
+    """Raise an exception that leaves native code."""
+    raise ThrownException(exn)
 
 
 def _copy(target: list[Any], source: list[Any], to: int, start: int, count: int) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from asyncwasm.core.isa.numeric import f32_from_bits, f32_to_bits
 from asyncwasm.core.runtime import atomics
+from asyncwasm.core.runtime.exnref import ExnRef
 from asyncwasm.core.runtime.func import Func
 from asyncwasm.core.runtime.global_ import Global
 from asyncwasm.core.runtime.words import SEEN
@@ -18,9 +19,9 @@ from asyncwasm.core.types import NumType
 from asyncwasm.errors import Trap, TrapCode
 
 from .abi import CONTEXT_WORDS, Word
-from .body import TRAPS
+from .exits import TRAPS
 from .gates import data_address
-from .operations import operations
+from .operations import operations, raise_thrown
 from .support import value_offset
 from .ticker import tick
 
@@ -133,6 +134,7 @@ class InstanceState:
                 for item in instance.globals
             ],
         )
+        self.tags: Final = array("Q", [id(t) for t in instance.tags])
         self.tables: Final = array("Q", [id(t.elements) for t in instance.tables])
         self._stand_ins: Final[dict[Func, _StandIn]] = {}
         self.callables: Final = array(
@@ -161,6 +163,8 @@ class InstanceState:
             self._park_ref,
             store.interrupt.parked.pop,
             self._finish,
+            self._throw,
+            raise_thrown,
         ]
         self._helper_pointers: Final = array("Q", [id(h) for h in self._helpers])
         context = [0] * CONTEXT_WORDS
@@ -172,6 +176,8 @@ class InstanceState:
         context[Word.MEMORIES] = address_of(self.memories)
         context[Word.FUNCS] = address_of(self.funcs)
         context[Word.ARGUMENTS] = address_of(store.interrupt.arguments)
+        context[Word.EXCEPTION] = address_of(store.interrupt.exception)
+        context[Word.TAGS] = address_of(self.tags)
         context[Word.GLOBALS] = address_of(self.globals)
         context[Word.TABLES] = address_of(self.tables)
         context[Word.IMPORTS] = address_of(self.imports)
@@ -260,6 +266,9 @@ class InstanceState:
 
     def _park_indirect(self, table: int, index: int, type_id: int, *args: Any) -> None:
         self._park_ref(self._element(table, index, type_id), *args)
+
+    def _throw(self, tag: int, *values: Any) -> ExnRef:
+        return ExnRef(self._here().tags[tag], values)
 
     def _finish(self) -> Any:
         current = self._here().store.interrupt.parked.pop()

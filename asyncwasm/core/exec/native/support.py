@@ -9,6 +9,7 @@ import sysconfig
 from functools import cache
 from typing import Any, Final
 
+from asyncwasm.core.runtime.exnref import ExnRef
 from asyncwasm.core.runtime.func import Func
 from asyncwasm.core.runtime.global_ import Global
 
@@ -65,6 +66,16 @@ def fast_offset() -> int | None:
     words = (ctypes.c_size_t * (Func.__basicsize__ // 8)).from_address(id(probe))
     found = [8 * n for n, word in enumerate(words) if word == id(_MARK)]
     return found[0] if len(found) == 1 else None
+
+
+@cache
+def exception_offsets() -> tuple[int, int]:
+    """Where an `ExnRef` keeps its tag and its fields."""
+    marks: Any = object(), object()
+    probe = ExnRef(*marks)
+    words = list((ctypes.c_size_t * (ExnRef.__basicsize__ // 8)).from_address(id(probe)))
+    tag, fields = (8 * words.index(id(mark)) for mark in marks)
+    return tag, fields
 
 
 @cache

@@ -22,6 +22,7 @@ from asyncwasm.core.runtime.words import MAY_SUSPEND, SEEN, SLICE
 
 from .compiler import compile_unit
 from .passing import AREA_ARGUMENTS
+from .thrown import EXCEPTION_WORDS
 
 if TYPE_CHECKING:
     from asyncwasm.core.runtime.store import Store
@@ -60,7 +61,7 @@ class Flag:
     so does the counter.
     """
 
-    __slots__ = ("address", "arguments", "kept", "parked", "raised", "ticks", "words")
+    __slots__ = ("address", "arguments", "exception", "kept", "parked", "raised", "ticks", "words")
 
     def __init__(self, words: array[int], interval: float | None) -> None:
         self.words: Final = words
@@ -73,6 +74,7 @@ class Flag:
         # Tail calls that Python is to make next, as the portable engine has them.
         # Two words for each argument.
         self.arguments: Final = array("Q", bytes(16 * AREA_ARGUMENTS))
+        self.exception: Final = array("Q", bytes(8 * EXCEPTION_WORDS))
         self.parked: Final[list[list[Any]]] = []
 
     def __getitem__(self, index: int) -> int:

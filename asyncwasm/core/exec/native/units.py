@@ -16,8 +16,9 @@ from asyncwasm.errors import ValidationError
 
 from . import ticker
 from .background import BACKGROUND
-from .body import LARGEST, Body, NotCoveredError
+from .body import LARGEST, Body
 from .compiler import CompileError, Unit, compile_unit
+from .exits import NotCoveredError
 from .glue import STUBS, call_import, call_python, finisher, lazy, plain_way, prelude
 from .lower import LOWERINGS
 from .passing import in_registers

@@ -25,7 +25,6 @@ pytest.importorskip("llvmlite")
 INTERPRETED_FAMILIES = {"aggregate"}
 INTERPRETED = set(
     """
-    throw throw_ref try_table
     ref.test ref.test_null ref.cast ref.cast_null br_on_cast br_on_cast_fail
     ref.i31 i31.get_s i31.get_u
     """.split()
