@@ -105,6 +105,7 @@ class Stack(greenlet):
         "awaits",
         "closing",
         "context",
+        "depth",
         "done",
         "error",
         "job",
@@ -137,6 +138,8 @@ class Stack(greenlet):
     thread: Thread
     reusable: bool
     """May be kept for other jobs."""
+    depth: int
+    """How deep the recursion was where it was made, which all its jobs start from."""
 
     def start(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
         """Run `fn(*args)` until it suspends or is done."""
@@ -354,13 +357,20 @@ def _new_stack(thread: Thread) -> Stack:
     stack.awaits = True
     stack.closing = stack.done = False
     stack.thread = thread
-    try:
-        sys._getframe(DEEP + 1)
-    except ValueError:
-        stack.reusable = True
-    else:
-        stack.reusable = False
+    stack.depth = _depth()
+    stack.reusable = stack.depth < DEEP
     return stack
+
+
+def _depth() -> int:
+    """About how deep Python's recursion is where a new stack is being made; at most `DEEP`."""
+    here = getcurrent()
+    depth = here.depth if type(here) is Stack else 0
+    frame = sys._getframe(3)
+    while frame is not None and depth < DEEP:
+        depth += 1
+        frame = frame.f_back  # type: ignore[assignment]
+    return depth
 
 
 def unwind_orphans() -> None:

@@ -481,3 +481,17 @@ def test_a_suspended_fiber_is_not_part_of_a_call_any_more():
     drive(on_fiber(fiber.resume))
     fiber.resume()
     assert fiber.done
+
+
+def test_fibers_in_fibers_do_not_use_up_the_recursion_limit():
+    """Stacks that were made deep are not what the next, outer ones start on."""
+
+    def nest(levels: int) -> int:
+        def pad(frames: int) -> int:
+            return pad(frames - 1) if frames else nest(levels - 1)
+
+        return Fiber(pad, 15).resume() + 1 if levels else 0
+
+    for _ in range(100):
+        outer = [Fiber(nest, 8) for _ in range(3)]
+        assert [fiber.resume() for fiber in outer] == [8, 8, 8]

@@ -72,7 +72,7 @@ def test_ten_thousand_suspended_calls():
     del call, calls
     assert live_fibers() == 0
     gc.collect()
-    assert (resident_bytes() - before) / count < 2_000
+    assert (resident_bytes() - before) / count < 4_000  # a leak would be some 7 KB
 
 
 @pytest.mark.slow
