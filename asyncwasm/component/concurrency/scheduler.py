@@ -7,7 +7,7 @@ look whether they are.  So a turn costs nothing for threads that nothing happene
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -19,8 +19,9 @@ T = TypeVar("T")
 class Scheduler:
     """The waiting threads of a store and the one source of its scheduling choices.
 
-    Without a `seed` the choice is always the same: the oldest candidate, those that had an event
-    before those that just yielded.  With one, it is pseudorandom among all that are ready.
+    Threads that something happened to run in the order in which it happened, and so do those that
+    gave others a turn; guests may rely on that.  Without a `seed` the former go first, and of the
+    events in a set the oldest is delivered.  With one, both are pseudorandom.
     """
 
     __slots__ = ("_events", "_random", "_yields", "on_ready", "threads")
@@ -74,19 +75,16 @@ class Scheduler:
 
         It stays a candidate until it is resumed.
         """
-        if self._random is not None:
-            ready = list(self._candidates())
-            return self._random.choice(ready) if ready else None
-        return next(self._candidates(), None)
-
-    def _candidates(self) -> Iterator[Thread]:
-        for queue in (self._events, self._yields):
+        queues = (self._events, self._yields)
+        if self.flip():
+            queues = (self._yields, self._events)
+        for queue in queues:
             for thread in list(queue):
                 if thread.is_ready():
-                    yield thread
-                else:
-                    # It becomes a candidate again when what it waits for changes.
-                    del queue[thread]
+                    return thread
+                # It becomes a candidate again when what it waits for changes.
+                del queue[thread]
+        return None
 
     def tick(self) -> bool:
         """Let one thread that is ready go on; return whether there was one.
