@@ -49,7 +49,7 @@ class Context(AbiContext):
         data = instance.data
         self.instance = instance
         self.scope = scope
-        self.fuel = instance.state.fuel
+        self.fuel = data.store.hostcall_fuel
         self.inside = False
         self.resources: list[ResourceImpl] = data.resources
         memory: Memory | SharedMemory | None = None

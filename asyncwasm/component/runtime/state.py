@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from .task import Thread
 
 _KEY: Final = "component"
-HOSTCALL_FUEL: Final = 128 << 20
 
 
 @final
@@ -27,13 +26,12 @@ class StoreState:
     """The components' side of a store.
 
     `current` is the guest thread that runs, or whose host function does; None outside of
-    components.  `host` has the resources that the host holds.  `fuel` is how many bytes one call
-    may copy between host and guest.  `scheduler` has the guest threads that wait, `loop` is what
-    drives them, while something does.  `ends` are the ends of streams and futures that the host
-    has not closed and whose other ends guests have.
+    components.  `host` has the resources that the host holds.  `scheduler` has the guest threads
+    that wait, `loop` is what drives them, while something does.  `ends` are the ends of streams and
+    futures that the host has not closed and whose other ends guests have.
     """
 
-    __slots__ = ("current", "ends", "fuel", "host", "loop", "recursive", "scheduler", "store")
+    __slots__ = ("current", "ends", "host", "loop", "recursive", "scheduler", "store")
 
     def __init__(self, store: Store[Any]) -> None:
         from .host_table import HostTable
@@ -41,7 +39,6 @@ class StoreState:
         self.store = store
         self.current: Thread | None = None
         self.host: HostTable = HostTable()
-        self.fuel = HOSTCALL_FUEL
         self.scheduler = Scheduler(getattr(store.engine.config, "scheduler_seed", None))
         self.loop: Loop | None = None
         self.ends: WeakSet[HostEnd] = WeakSet()

@@ -50,6 +50,7 @@ R = TypeVar("R")
 
 EpochCallback: TypeAlias = "Callable[[Store[Any]], UpdateDeadline | Awaitable[UpdateDeadline]]"
 
+HOSTCALL_FUEL: Final = 128 << 20
 NEEDS_ASYNC: Final = "store configuration requires that `*_async` functions are used instead"
 # Calls from the host nested in one store (host -> guest -> host -> guest ...).  Every level takes
 # about a kilobyte of the thread's C stack, of which a small thread has 512 of them.
@@ -129,6 +130,8 @@ class Store(Generic[T]):
         self.fuel: Final = engine.executor.new_fuel()
         self._fuel_reserve = 0
         self._fuel_interval: int | None = None
+        # How many bytes a guest may have the host copy in one call.
+        self.hostcall_fuel = HOSTCALL_FUEL
         self._epoch_deadline = 0
         self._epoch_callback: EpochCallback | None = None
         self._epoch_yield: int | None = None
@@ -507,6 +510,15 @@ class Store(Generic[T]):
             with self._host_bracket():
                 self._yield()
             self._begin_slice()
+
+    def set_hostcall_fuel(self, amount: int) -> None:
+        """How many bytes one call of a component may have the host copy: 128 MiB at first.
+
+        More ends the call with `ResourceLimitError`.  This is not the fuel of guest code.
+        """
+        if amount < 0:
+            raise ValueError("hostcall fuel must not be negative")
+        self.hostcall_fuel = amount
 
     def _check_fuel(self) -> None:
         if not self.engine.config.consume_fuel:

@@ -12,6 +12,7 @@ from asyncwasm import (
     Config,
     Engine,
     LinkError,
+    ResourceLimitError,
     Store,
     Trap,
     TrapCode,
@@ -435,3 +436,17 @@ def test_fuel_counts_in_components():
     add = Linker(engine).instantiate(store, Component(engine, ADD)).get_func(store, "add")
     add.call(store, 1, 2)
     assert 0 < 1000 - store.get_fuel() < 50
+
+
+def test_what_the_host_copies_is_bounded(engine):
+    store, instance = instantiate(
+        engine, ECHO, lambda linker: linker.root().func_wrap("shout", lambda text: text)
+    )
+    echo = instance.get_func(store, "echo")
+    assert echo.call(store, "x" * 1000) == "x" * 1000
+    store.set_hostcall_fuel(100)
+    assert echo.call(store, "x" * 10) == "x" * 10
+    with pytest.raises(ResourceLimitError, match="too much data is being copied between the host"):
+        echo.call(store, "x" * 1000)
+    with pytest.raises(ValueError, match="must not be negative"):
+        store.set_hostcall_fuel(-1)
