@@ -175,15 +175,21 @@ class _ScriptRunner:
         # In a thread: the shared memories of the modules shared with it, by module.
         self._shared: dict[str, dict[str, SharedMemory]] = {}
         self._threads: dict[str, _Thread] = {}
+        self._component_stores: list[Store[None]] = []
         self._result = ScriptResult("")
 
     async def run(self, text: str | bytes, file: str) -> ScriptResult:
         started = time.perf_counter()
         self._result.file = file
         define_spectest(self._linker, self._store)
-        await self.run_commands(_commands(text))
-        for thread in list(self._threads.values()):
-            await self._wait(thread)
+        try:
+            await self.run_commands(_commands(text))
+            for thread in list(self._threads.values()):
+                await self._wait(thread)
+        finally:
+            # Guest threads may be left that wait for ever.
+            for store in self._component_stores:
+                store.close()
         self._result.seconds = time.perf_counter() - started
         return self._result
 
@@ -280,6 +286,7 @@ class _ScriptRunner:
     async def _link(self, module: Module | Component) -> Instance | ComponentInstance:
         if isinstance(module, Component):
             store: Store[None] = Store(self._engine)
+            self._component_stores.append(store)
             linker = ComponentLinker(self._engine)
             if self._sync:
                 return ComponentInstance(store, linker.instantiate(store, module))

@@ -1,7 +1,8 @@
-"""The official suite of the Component Model, script by script, on both portable entry points."""
+"""The official suite of the Component Model, script by script, with and without an event loop."""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,6 @@ from tests.spec.suite import ABSENT, ENGINES, ROOT, engine_for
 pytestmark = pytest.mark.spec
 
 SUITE = ROOT / "component"
-# Scripts that need built-ins for concurrency, which are not there yet.
-_AWAITED = ("values/post-return.wast", "values/variants.wast", "async/")
 
 
 def name_of(script: Path) -> str:
@@ -23,21 +22,15 @@ def name_of(script: Path) -> str:
     return script.relative_to(SUITE).as_posix()
 
 
-def parameters() -> list[Any]:
-    """The scripts, but those that the suite itself says no implementation runs yet."""
+def parameters(*directories: str) -> list[Any]:
+    """The scripts (of these directories), but those that the suite says nobody runs yet."""
     if not SUITE.exists():
         return [pytest.param(None, marks=pytest.mark.skip(reason=ABSENT), id="absent")]
     early = {line.removeprefix("./") for line in (SUITE / "nyi.txt").read_text().splitlines()}
     return [
-        pytest.param(
-            script,
-            id=name_of(script),
-            marks=[pytest.mark.skip(reason="needs concurrency")]
-            if name_of(script).startswith(_AWAITED)
-            else [],
-        )
+        pytest.param(script, id=name_of(script))
         for script in sorted(SUITE.rglob("*.wast"))
-        if name_of(script) not in early
+        if name_of(script) not in early and (not directories or script.parent.name in directories)
     ]
 
 
@@ -58,7 +51,17 @@ def test_script(script: Path, engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("script", parameters())
+@pytest.mark.parametrize("script", parameters("async"))
+def test_script_on_asyncio(script: Path, engine: str) -> None:
+    text = script.read_bytes()
+    check(script, asyncio.run(run_script(text, engine=engine_for(script, engine))))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    "script", parameters("binary", "linking", "resources", "validation", "values")
+)
 def test_script_without_an_event_loop(script: Path, engine: str) -> None:
+    """Those in which nothing has to wait."""
     engine_ = engine_for(script, engine, async_support=False, preemption_interval=None)
     check(script, run_script_sync(script.read_bytes(), engine=engine_))
