@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final, final
 
-from asyncwasm.core import ResourcesRequired
+from asyncwasm.core import Module, ResourcesRequired
 from asyncwasm.errors import MalformedError
 
 from . import serialized
@@ -38,11 +39,11 @@ _MODULE: Final = b"\0asm\x01\0\0\0"
 class Component:
     """A component, decoded, validated and compiled.
 
-    Immutable; may be shared between threads and pickled.  With `Config.lazy_validation` function
-    bodies of core modules are validated before their first call.  `wasm` is a binary, or text in the text
-    format (a `str`, or bytes that do not start with the binary magic).  Raises `MalformedError`
-    or `ValidationError` with the place, and `ResourceLimitError` for a component that instantiates
-    nested ones without measure.  Follows Wasmtime's `Component`.
+    Immutable; may be shared between threads and pickled.  `wasm` is a binary, or text in the text
+    format (a `str`, or bytes that do not start with the binary magic).  Raises `MalformedError` or
+    `ValidationError` with the place, and `ResourceLimitError` for a component that instantiates
+    nested ones without measure.  With `Config.lazy_validation` function bodies of core modules are
+    validated before their first call.  Follows Wasmtime's `Component`.
     """
 
     engine: Engine
@@ -63,6 +64,19 @@ class Component:
         for name, ty in self.program.type_names:
             self.classes.name(ty, name)
         self.abi = Abi(self.classes)
+        # Modules for calls between its instances, made when there is first such an instance.
+        self.adapters: dict[bytes, Module] = {}
+
+    @cached_property
+    def types(self) -> SimpleNamespace:
+        """The Python classes for the types that imports and exports give names to.
+
+        By the name of the class: `component.types.HttpRequest` for `http-request`.
+        """
+        classes: dict[str, type] = {}
+        for _, found in self.classes:
+            classes.setdefault(found.__name__, found)
+        return SimpleNamespace(**classes)
 
     @classmethod
     def from_file(cls, engine: Engine, path: str | os.PathLike[str]) -> Component:

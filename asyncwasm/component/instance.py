@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from asyncwasm.core import Module
@@ -61,6 +62,11 @@ class Instance:
     def component(self) -> Component:
         """The component that was instantiated."""
         return self._data.component
+
+    @property
+    def types(self) -> SimpleNamespace:
+        """See `Component.types`."""
+        return self._data.component.types
 
     def instance_pre(self, store: StoreLike) -> InstancePre:
         """What made it."""

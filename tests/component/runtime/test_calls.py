@@ -268,6 +268,29 @@ def test_one_instance_may_call_another_through_the_host(engine):
     assert order == [7, 7, 7]
 
 
+def test_nor_may_another_instance_on_its_behalf(engine):
+    store = Store(engine)
+    component = Component(engine, NESTED)
+    runs = []
+
+    def make(one):
+        linker = Linker(engine)
+        host = linker.instance("a:b/host@1.0.0")
+        host.func_wrap("one", one)
+        host.func_wrap("two", lambda x: None)
+        instance = linker.instantiate(store, component)
+        runs.append(instance.exports(store).instance("a:b/api@0.2.3").func("run"))
+
+    def back():
+        with pytest.raises(Trap, match="cannot enter component instance"):
+            runs[0].call(store)
+        return 5
+
+    make(lambda: runs[1].call(store))
+    make(back)
+    assert runs[0].call(store) == 5
+
+
 def test_names_find_compatible_versions(engine):
     def define(linker):
         for version in ("1.0.0", "1.2.0"):
@@ -450,3 +473,27 @@ def test_what_the_host_copies_is_bounded(engine):
         echo.call(store, "x" * 1000)
     with pytest.raises(ValueError, match="must not be negative"):
         store.set_hostcall_fuel(-1)
+
+
+def test_named_types_are_classes(engine):
+    text = f"""
+    (component
+      {LIBC}
+      (core module $m
+        (func (export "f") (param i32 f32 i32) (result i32) (local.get 2)))
+      (core instance $i (instantiate $m))
+      (type $point' (record (field "x" u32) (field "y" float32)))
+      (export $point "point" (type $point'))
+      (type $colour' (enum "red" "dark-green"))
+      (export $colour "colour" (type $colour'))
+      (func (export "f") (param "p" $point) (param "c" $colour) (result $colour)
+        (canon lift (core func $i "f"))))
+    """.replace("float32", "f32")
+    store, instance = instantiate(engine, text)
+    types = instance.component.types
+    f = instance.get_func(store, "f")
+    assert f.call(store, types.Point(1, 2.0), types.Colour.DARK_GREEN) is types.Colour.DARK_GREEN
+    assert f.call(store, {"x": 1, "y": 2}, "red") is types.Colour.RED
+    with pytest.raises(OverflowError, match="p.x: -1 is out of range for u32"):
+        f.call(store, types.Point(-1, 2.0), "red")
+    assert instance.types is types
