@@ -132,5 +132,4 @@ def test_without_llvmlite_native_is_refused_with_the_remedy(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match="pip install llvmlite"):
         Engine(Config(strategy="native"))
-    Engine()
     Engine(Config(strategy="auto"))
