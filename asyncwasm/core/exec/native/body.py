@@ -21,7 +21,7 @@ from .fuel import FUEL, FuelMeter
 from .operands import Slots
 from .passing import loads, parameters
 from .refs import REF
-from .ticker import COUNTER_ADDRESS
+from .ticker import COUNTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -101,8 +101,7 @@ class Body(Exits):
         out = self.out
         due = ""
         if self.config.checks_interrupts or self.watched:
-            counter = f"inttoptr (i64 {COUNTER_ADDRESS} to ptr)"
-            now = out.op(f"load atomic i64, ptr {counter} monotonic, align 8")
+            now = out.op(f"load atomic i64, ptr {COUNTER} monotonic, align 8")
             seen = out.op(f"load i64, ptr {self.word(Word.INTERRUPT)}, {CTX}")
             due = out.op(f"icmp ne i64 {now}, {seen}")
         if self.config.consume_fuel:
@@ -312,8 +311,7 @@ class Body(Exits):
             if due:
                 conditions.append("%entry.due")
                 lines += [
-                    f"  %entry.now = load atomic i64, ptr inttoptr (i64 {COUNTER_ADDRESS} to ptr) "
-                    "monotonic, align 8",
+                    f"  %entry.now = load atomic i64, ptr {COUNTER} monotonic, align 8",
                     f"  %entry.at = getelementptr ptr, ptr %ctx, i64 {int(Word.INTERRUPT)}",
                     f"  %entry.word = load ptr, ptr %entry.at, !invariant.load !4, {CTX}",
                     f"  %entry.seen = load i64, ptr %entry.word, {CTX}",

@@ -7,25 +7,18 @@ process: what it needs of this one it finds through symbols (`externals`) and it
 
 from __future__ import annotations
 
-import _thread
 import ctypes
 import platform
 import re
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import count
 from typing import Any, Final, TypeVar
 
 from . import externals
+from .workers import BACKGROUND, FOREGROUND
 
 R = TypeVar("R")
-
-# LLVM recurses over what it compiles; a guest may be entered on a small or nearly used up stack.
-_STACK: Final = 16 << 20
-_LOCK: Final = threading.Lock()
-_NUMBERS: Final = count()
 
 
 class CompileError(Exception):
@@ -58,10 +51,30 @@ def target() -> tuple[str, str, str, str]:
     return version, llvm.get_default_triple(), llvm.get_host_cpu_name(), features
 
 
-@cache
-def _linker() -> Any:
-    # JITLink keeps the sections of an object together, which the small code model needs.
-    return load().create_lljit_compiler(_machine(0), use_jit_link=True)
+class _Linker:
+    """A linker for a number of objects; it keeps something of each, until all are gone."""
+
+    MOST: Final = 64
+
+    def __init__(self) -> None:
+        # JITLink keeps the sections of an object together, as the small code model needs them.
+        self.lljit: Final = load().create_lljit_compiler(_machine(0), use_jit_link=True)
+        self.numbers: Final = iter(range(self.MOST))
+
+
+_linkers: Final[list[_Linker]] = []
+
+
+def _linker() -> tuple[_Linker, str]:
+    """A linker, and a name that it does not know yet."""
+    while True:
+        if not _linkers:
+            _linkers.append(_Linker())
+        linker = _linkers[-1]
+        number = next(linker.numbers, None)
+        if number is not None:
+            return linker, f"unit{number}"
+        _linkers[:] = [_Linker()]
 
 
 def _machine(speed: int) -> Any:
@@ -136,20 +149,22 @@ class Unit:
 
     def __init__(self, code: Object) -> None:
         """Bring `code` into the process.  Raises `CompileError`."""
-        self._tracker: Final = _guarded(lambda: _link(code))
+        # In this order, in which they are freed.
+        self._tracker, self._linker = _guarded(lambda: _link(code))
 
     def addresses(self, names: Sequence[str]) -> list[int]:
         """Where these functions are.  Raises `KeyError` if one of them is missing."""
         return [int(self._tracker[name]) for name in names]
 
 
-def _link(code: Object) -> Any:
+def _link(code: Object) -> tuple[Any, _Linker]:
+    linker, name = _linker()
     library = load().JITLibraryBuilder().add_object_img(code.data)
-    for name in (*externals.IMPLIED, *code.imports):
-        library.import_symbol(name, externals.address_of(name))
-    for name in code.exports:
-        library.export_symbol(name)
-    return library.link(_linker(), f"asyncwasm{next(_NUMBERS)}")
+    for symbol in (*externals.IMPLIED, *code.imports):
+        library.import_symbol(symbol, externals.address_of(symbol))
+    for symbol in code.exports:
+        library.export_symbol(symbol)
+    return library.link(linker.lljit, name), linker
 
 
 def compile_unit(text: str, *, speed: int) -> Unit:
@@ -158,41 +173,9 @@ def compile_unit(text: str, *, speed: int) -> Unit:
 
 
 def _guarded(work: Callable[[], R]) -> R:
-    """Do something with LLVM, on a thread with a stack of its own.
-
-    Raises `CompileError`.  A signal handler that raises leaves the work to be thrown away.
-    """
+    """Do something with LLVM, on a thread that is made for it.  Raises `CompileError`."""
     try:
-        return _aside(work)
+        return work() if BACKGROUND.is_current() else FOREGROUND.run(work)
     except (RuntimeError, MemoryError, OSError, ImportError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise CompileError(lines[0]) from error
-
-
-def _aside(work: Callable[[], R]) -> R:
-    done: list[R] = []
-    failed: list[BaseException] = []
-    busy = threading.Lock()
-    busy.acquire()
-
-    def run() -> None:
-        try:
-            done.append(work())
-        except BaseException as error:
-            failed.append(error)
-        finally:
-            busy.release()
-
-    with _LOCK:
-        # The size is the process's setting for threads started from now on.
-        before = threading.stack_size(_STACK)
-        try:
-            # `threading.Thread` waits for its start in Python: what a signal handler raises in
-            # there can come out as a RuntimeError.
-            _thread.start_new_thread(run, ())
-        finally:
-            threading.stack_size(before)
-    busy.acquire()
-    if failed:
-        raise failed[0]
-    return done[0]

@@ -11,6 +11,7 @@ from typing import Final
 
 from asyncwasm.core.types import NumType, ValType
 
+from . import externals
 from .abi import C_FUNCTIONS
 
 _IR_TYPES: Final[dict[ValType, str]] = {
@@ -35,15 +36,27 @@ def ir_type(ty: ValType) -> str:
     return _IR_TYPES.get(ty, "ptr")
 
 
-def _address(name: str) -> int:
-    found = ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
-    assert found is not None
-    return found
+def _declare_c_functions() -> None:
+    for name, ty in C_FUNCTIONS.items():
+        # What this Python does not have is found out elsewhere: `support`.
+        function = getattr(ctypes.pythonapi, name, None)
+        address = ctypes.cast(function, ctypes.c_void_p).value if function else None
+        returns, params = ty.split(" ", 1)
+        externals.declare(name, f"declare {returns} @{name}{params} nounwind", address or 0)
 
 
-def object_address(item: object) -> str:
-    """A Python object that is never freed, as an IR constant."""
-    return f"inttoptr (i64 {id(item)} to ptr)"
+_declare_c_functions()
+
+
+def object_address(item: object, name: str = "") -> str:
+    """A Python object that is never freed, as an IR constant.
+
+    It is known by its type's name, or its own if it is a type itself, unless `name` is given.
+    """
+    owner = item if isinstance(item, type) else type(item)
+    # Its count and its type.
+    symbol = f"object.{name or owner.__name__}"
+    return externals.declare_data(symbol, "[2 x i64]", id(item))
 
 
 def c_call(name: str, *args: str) -> str:
@@ -51,7 +64,7 @@ def c_call(name: str, *args: str) -> str:
     ty = C_FUNCTIONS[name]
     params = [p for p in ty[ty.index("(") + 1 : -1].split(", ") if p]
     listed = ", ".join(f"{p} {a}" for p, a in zip(params, args, strict=True))
-    return f"call {ty} inttoptr (i64 {_address(name)} to ptr)({listed})"
+    return f"call {ty} @{name}({listed})"
 
 
 # What `call_helper` takes beside the callable and their number.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from asyncwasm.core.exec.protocol import Statistics
 from asyncwasm.core.runtime.words import LEAVE, LOWEST
+from asyncwasm.core.types import EXTERNREF, FuncType, NumType
 
 from . import ticker
 from .gates import Gates, make_slot
@@ -29,6 +30,17 @@ if TYPE_CHECKING:
 _STATE: Final = "__native__"
 _CODE: Final = "native"
 
+# The same for all engines of the process.
+_GATES: Final = Gates()
+
+
+def _plain(ty: FuncType) -> FuncType:
+    """A type that is passed in the same way and refers to no types of any module."""
+    return FuncType(
+        tuple(p if isinstance(p, NumType) else EXTERNREF for p in ty.params),
+        tuple(r if isinstance(r, NumType) else EXTERNREF for r in ty.results),
+    )
+
 
 class NativeExecutor:
     """Runs guest functions as machine code where that is possible.  Implements `Executor`.
@@ -46,7 +58,6 @@ class NativeExecutor:
             weakref.WeakValueDictionary()
         )
         self._numbers: Final = count()
-        self._gates: Final = Gates()
         self.statistics: Final = Statistics()
 
     def new_flag(self, words: array[int]) -> Any:
@@ -110,7 +121,7 @@ class NativeExecutor:
         slot = self._slot_of(func)
         assert slot is not None
         # The gates keep alive what the function works on: the instance, and the module's code.
-        fn, tail = self._gates.inward(func.type.func).install(func, slot, (code, instance))
+        fn, tail = _GATES.inward(_plain(func.type.func)).install(func, slot, (code, instance))
         self._portable.install(func, fn, tail if index in code.tails else fn)
 
     def _sampled(self, instance: Instance, index: int) -> None:
@@ -123,7 +134,7 @@ class NativeExecutor:
         if slot is None:
             instance, index = func.instance, func.index
             if instance is None or index is None:
-                slot = self._gates.slot_of_host(func)
+                slot = _GATES.slot_of_host(func)
             else:
                 code = self._code_of(instance._module)
                 context = self._state_of(instance).address

@@ -22,9 +22,9 @@ def declare(name: str, declaration: str, address: int) -> str:
     return f"@{name}"
 
 
-def declare_data(name: str, address: int) -> str:
-    """`declare` for something that is only pointed to, or loaded from."""
-    return declare(name, f"@{name} = external global i8", address)
+def declare_data(name: str, ty: str, address: int) -> str:
+    """`declare` for something that is in memory, of an IR type."""
+    return declare(name, f"@{name} = external global {ty}", address)
 
 
 def declarations(names: set[str]) -> dict[str, str]:

@@ -219,7 +219,7 @@ def _direct(ty: FuncType, *, may_suspend: bool) -> str:
     bars = out.op(
         f"and i64 {_word(out, words, BARS)}, {Bar.FOR_ASYNC if may_suspend else Bar.FOR_SYNC}"
     )
-    asleep = out.op(f"load i64, ptr inttoptr (i64 {ticker.IDLE_ADDRESS} to ptr)")
+    asleep = out.op(f"load i64, ptr {ticker.IDLE}")
     busy = out.op(f"or i64 {out.op(f'or i64 {bars}, {asleep}')}, {_word(out, words, DEPTH)}")
     go_on_if(out, out.op(f"icmp eq i64 {busy}, 0"), "refuse")
     thread = out.op(c_call("PyThread_get_thread_ident"))
@@ -230,10 +230,10 @@ def _direct(ty: FuncType, *, may_suspend: bool) -> str:
     for number, param in enumerate(ty.params, 1):
         value = public_unbox(out, ir_type(param), _word(out, "%args", number, "ptr"), "refuse")
         args += f", {ir_type(param)} {value}"
-    counter = f"inttoptr (i64 {ticker.DIRECT_ADDRESS} to ptr)"
+    counter = ticker.DIRECT
     _set_word(out, words, DEPTH, "1")
     _set_word(out, words, MAY_SUSPEND, str(int(may_suspend)))
-    now = out.op(f"load i64, ptr inttoptr (i64 {ticker.COUNTER_ADDRESS} to ptr)")
+    now = out.op(f"load i64, ptr {ticker.COUNTER}")
     _set_word(out, words, SLICE, now)
     running = out.op(f"load i64, ptr {counter}")
     out.do(f"store i64 {out.op(f'add i64 {running}, 1')}, ptr {counter}")

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from asyncwasm.core.runtime.words import MAY_SUSPEND, SEEN, SLICE
 
+from . import externals
 from .compiler import compile_unit
 from .passing import AREA_ARGUMENTS
 from .thrown import EXCEPTION_WORDS
@@ -48,9 +49,17 @@ def _immortal(item: Any) -> Any:
 # What the loop works on: the counter, the number of calls in progress, whether it waits, whether
 # it has begun, and the number of calls that native code has counted by itself.
 _WORDS: Final[array[int]] = _immortal(array("Q", [1, 0, 0, 0, 0]))
-COUNTER_ADDRESS: Final = _WORDS.buffer_info()[0] + 8 * _COUNTER
-IDLE_ADDRESS: Final = _WORDS.buffer_info()[0] + 8 * _IDLE
-DIRECT_ADDRESS: Final = _WORDS.buffer_info()[0] + 8 * _DIRECT
+
+
+def _word(index: int, name: str) -> str:
+    address = _WORDS.buffer_info()[0] + 8 * index
+    return externals.declare_data(f"asyncwasm.{name}", "i64", address)
+
+
+# As operands of IR.
+COUNTER: Final = _word(_COUNTER, "counter")
+IDLE: Final = _word(_IDLE, "idle")
+DIRECT: Final = _word(_DIRECT, "direct")
 _RUNNING: Final[set[int]] = set()
 
 
@@ -127,7 +136,7 @@ entry:
 again:
   %quiet = phi i64 [ 0, %entry ], [ %next, %again ], [ 0, %wait ], [ 0, %stay ]
   %slept = call i32 {_c_function("usleep")}(i32 {TICK_MICROSECONDS})
-  %old = atomicrmw add ptr inttoptr (i64 {COUNTER_ADDRESS} to ptr), i64 1 monotonic
+  %old = atomicrmw add ptr {COUNTER}, i64 1 monotonic
   %counted = load atomic i64, ptr {busy} seq_cst, align 8
   %direct = load atomic i64, ptr {direct} seq_cst, align 8
   %calls = or i64 %counted, %direct

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 from asyncwasm.errors import ValidationError
 
 from . import ticker
-from .background import BACKGROUND
 from .body import LARGEST, Body
 from .compiler import CompileError, Unit, compile_unit
 from .exits import NotCoveredError
@@ -23,6 +22,7 @@ from .glue import STUBS, call_import, call_python, finisher, lazy, plain_way, pr
 from .lower import LOWERINGS
 from .passing import in_registers
 from .state import address_of
+from .workers import BACKGROUND
 
 if TYPE_CHECKING:
     from asyncwasm.core.exec.protocol import Statistics
