@@ -291,6 +291,8 @@ class Program:
     component's own, which is number 0.  `type_names` are names by which imports and exports know
     types.  `has_threads` says that something looks at thread
     indices or storage, `has_async` that a task may do other things than to run and return.
+    `adapters` has modules for calls between component instances, by their binaries; it fills when
+    there are first such instances.
     """
 
     imports: list[Import] = field(default_factory=list)
@@ -307,3 +309,4 @@ class Program:
     resources: int = 0
     has_threads: bool = False
     has_async: bool = False
+    adapters: dict[bytes, Module] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from asyncwasm.core import Func
 from asyncwasm.errors import Trap, TrapCode
 
 from .builtins import builtin
+from .fused import fused_call
 from .guest_call import guest_call
 from .host_call import host_call
 
@@ -27,6 +28,9 @@ def make(data: InstanceData, trampoline: Trampoline) -> Func:
             fn = host_call(data, trampoline)
             name = data.imports[trampoline.import_index].name
         case GuestCall():
+            fused = fused_call(data, trampoline)
+            if fused is not None:
+                return fused
             fn = guest_call(data, trampoline)
             name = "component call"
         case AlwaysTrap(instance=index):

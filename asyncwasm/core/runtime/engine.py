@@ -73,6 +73,11 @@ class Engine:
         return self._executor
 
     @property
+    def is_native(self) -> bool:
+        """Whether guest code is compiled to machine code, where that is possible."""
+        return not isinstance(self._executor, Interpreter)
+
+    @property
     def is_async(self) -> bool:
         """Whether `Config.async_support` makes every entry point async."""
         return self._config.async_support is True
