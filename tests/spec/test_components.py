@@ -22,16 +22,21 @@ def name_of(script: Path) -> str:
     return script.relative_to(SUITE).as_posix()
 
 
-def parameters(*directories: str) -> list[Any]:
+def scripts(*directories: str) -> list[Path]:
     """The scripts (of these directories), but those that the suite says nobody runs yet."""
-    if not SUITE.exists():
-        return [pytest.param(None, marks=pytest.mark.skip(reason=ABSENT), id="absent")]
     early = {line.removeprefix("./") for line in (SUITE / "nyi.txt").read_text().splitlines()}
     return [
-        pytest.param(script, id=name_of(script))
+        script
         for script in sorted(SUITE.rglob("*.wast"))
         if name_of(script) not in early and (not directories or script.parent.name in directories)
     ]
+
+
+def parameters(*directories: str) -> list[Any]:
+    """`scripts`, as parameters; one that is skipped where there is no suite."""
+    if not SUITE.exists():
+        return [pytest.param(None, marks=pytest.mark.skip(reason=ABSENT), id="absent")]
+    return [pytest.param(script, id=name_of(script)) for script in scripts(*directories)]
 
 
 def check(script: Path, result: ScriptResult) -> None:
