@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from asyncwasm.core.runtime.caller import caller_of
 from asyncwasm.core.runtime.handles import check_owner
+from asyncwasm.core.runtime.words import BARS, Bar
 from asyncwasm.errors import LinkError
 
 from .runtime.lifted import Runner
@@ -69,11 +70,13 @@ class Func:
         such an end, and after a cancellation, no component instance of the store can be called
         any more: `Trap` with `CANNOT_ENTER_COMPONENT`.
         """
-        data = self._data
-        owner = data.store
-        if store.store is not owner:
+        owner = self._data.store
+        if owner.words[BARS] & Bar.SYNC:
             check_owner(owner, store)
-        owner.check_sync(_CLASSIC_ASYNC)
+            owner.check_sync(_CLASSIC_ASYNC)
+        if store is owner:
+            return self._runner.call(None, args)
+        check_owner(owner, store)
         return self._runner.call(caller_of(store), args)
 
     async def call_async(self, store: StoreLike, *args: Any) -> Any:
@@ -81,10 +84,8 @@ class Func:
 
         Always checkpoints.  Cancelling it unwinds the guest.
         """
-        data = self._data
-        owner = data.store
-        if store.store is not owner:
-            check_owner(owner, store)
+        owner = self._data.store
+        check_owner(owner, store)
         owner.check_async(_CLASSIC_SYNC)
         return await self._runner.call_async(caller_of(store), args)
 

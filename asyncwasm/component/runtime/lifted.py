@@ -39,6 +39,7 @@ class Runner:
         "_count",
         "_data",
         "_fallible",
+        "_instance",
         "_lift",
         "_lifted",
         "_lower",
@@ -56,6 +57,7 @@ class Runner:
         types = tuple(t for _, t in ty.params) + (() if ty.result is None else (ty.result,))
         self._data = data
         self._state = data.state
+        self._instance = data.instances[lifted.options.instance]
         self._count = len(ty.params)
         self._fallible = isinstance(ty.result, Result)
         self._lower = abi.lower_params(ty.params, options)
@@ -105,7 +107,7 @@ class Runner:
         except BaseException:
             state.current = current
             raise
-        return self._finish(result)
+        return result if self._scalar and not self._fallible else self._finish(result)
 
     def _call_direct(self, direct: Callable[..., Any], flat: tuple[Any, ...]) -> Any:
         """Call by way of native code that enters the store itself; `REFUSED` if it does not."""
@@ -113,7 +115,7 @@ class Runner:
         store, state = data.store, self._state
         if store.failed:
             raise Trap(TrapCode.CANNOT_ENTER_COMPONENT)
-        instance = data.instances[self._lifted.options.instance]
+        instance = self._instance
         thread = instance.enter()
         try:
             raw = direct(store, *flat)
