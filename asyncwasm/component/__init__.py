@@ -1,6 +1,6 @@
 """The Component Model: components compiled, linked, instantiated and called."""
 
-from asyncwasm.core import Store
+from asyncwasm.core import Engine, Store
 
 from .component import Component
 from .concurrency.diagnosis import StoreConcurrency, TaskInfo, ThreadInfo
@@ -54,3 +54,4 @@ __all__ = [
 ]
 
 Store.concurrency = StoreConcurrency()
+Engine.components = Component

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final, final
 
-from asyncwasm.core import Module, ResourcesRequired
+from asyncwasm.core import ResourcesRequired
+from asyncwasm.core.runtime.serialized import Container
 from asyncwasm.errors import MalformedError
 
-from . import serialized
 from .abi import Abi
 from .binary import decode_component
 from .compile import compile_component
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 Source = bytes | bytearray | memoryview | str
 
+_CONTAINER: Final = Container("component")
 _MODULE: Final = b"\0asm\x01\0\0\0"
 
 
@@ -64,8 +65,6 @@ class Component:
         for name, ty in self.program.type_names:
             self.classes.name(ty, name)
         self.abi = Abi(self.classes)
-        # Modules for calls between its instances, made when there is first such an instance.
-        self.adapters: dict[bytes, Module] = {}
 
     @cached_property
     def types(self) -> SimpleNamespace:
@@ -168,7 +167,7 @@ class Component:
     def serialize(self) -> bytes:
         """The component in a form for `deserialize`."""
         features = frozenset(f.value for f in self.engine.config.features)
-        return serialized.pack(self.data, features)
+        return _CONTAINER.pack(self.data, features)
 
     @classmethod
     def deserialize(cls, engine: Engine, data: bytes) -> Component:
@@ -178,7 +177,7 @@ class Component:
         version or with features that are off in `engine`.
         """
         features = frozenset(f.value for f in engine.config.features)
-        return cls.from_binary(engine, serialized.unpack(data, features))
+        return cls.from_binary(engine, _CONTAINER.unpack(data, features))
 
     @classmethod
     def deserialize_file(cls, engine: Engine, path: str | os.PathLike[str]) -> Component:

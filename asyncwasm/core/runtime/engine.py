@@ -6,7 +6,7 @@ import uuid
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, final
 
 from asyncwasm.core.exec.interp import Interpreter
 from asyncwasm.errors import UsageError
@@ -37,6 +37,16 @@ class EngineStatistics:
     functions_interpreted: Mapping[str, int]
     units: int
     compile_seconds: float
+
+
+class Precompiles(Protocol):
+    """What can be made of bytes or text, and written down compiled."""
+
+    def __init__(self, engine: Engine, wasm: bytes | str) -> None: ...
+
+    def serialize(self) -> bytes:
+        """It, in a form to be loaded."""
+        ...
 
 
 @final
@@ -122,10 +132,26 @@ class Engine:
 
         return Module(self, wasm).serialize()
 
+    # What compiles components; the Component Model, where it is imported.
+    components: ClassVar[type[Precompiles] | None] = None
+
+    def precompile_component(self, wasm: bytes | str) -> bytes:
+        """Validate `wasm` (binary or text) and return it in the form of `Component.serialize`.
+
+        Raises `MalformedError` or `ValidationError`, and `UsageError` unless
+        `asyncwasm.component` has been imported.
+        """
+        if self.components is None:
+            raise UsageError("`asyncwasm.component` has to be imported for `precompile_component`")
+        return self.components(self, wasm).serialize()
+
     @staticmethod
-    def detect_precompiled(data: bytes) -> Literal["module"] | None:
-        """What kind of precompiled artefact `data` claims to be, or None."""
-        return "module" if serialized.is_serialized(data) else None
+    def detect_precompiled(data: bytes) -> str | None:
+        """What kind of precompiled artefact `data` claims to be.
+
+        `"module"` or `"component"`, or None for neither.
+        """
+        return serialized.kind_of(data)
 
     def __repr__(self) -> str:
         return f"<Engine {self._token[:8]}>"

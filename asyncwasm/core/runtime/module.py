@@ -20,6 +20,8 @@ from . import serialized
 if TYPE_CHECKING:
     from .engine import Engine
 
+_CONTAINER = serialized.Container("module")
+
 Source = bytes | bytearray | memoryview | str
 
 
@@ -194,7 +196,7 @@ class Module:
         Bodies whose validation was put off are validated first.
         """
         self.validate_bodies()
-        return serialized.pack(self.info.data, frozenset(f.value for f in self._features))
+        return _CONTAINER.pack(self.info.data, frozenset(f.value for f in self._features))
 
     @property
     def _features(self) -> frozenset[Any]:
@@ -208,7 +210,7 @@ class Module:
         version or with features that are off in `engine`.
         """
         features = engine.config.features
-        wasm = serialized.unpack(data, frozenset(f.value for f in features))
+        wasm = _CONTAINER.unpack(data, frozenset(f.value for f in features))
         info = decode_module(wasm, features)
         validate_module(info, features, lazy=True)
         return cls.from_info(engine, info, validated=True)

@@ -1,55 +1,71 @@
-"""The container of `Module.serialize`: a header that must match, then the module.
+"""The container of `Module.serialize` and its kin: a header that must match, then the binary.
 
-Loading skips validation, so the header carries a digest against accidents, not attacks:
-serialized modules are to be trusted like code.
+Loading a module skips validation, so the header carries a digest against accidents, not attacks:
+what was serialized is to be trusted like code.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Final
+import re
+from typing import Final, final
 
 from asyncwasm._version import __version__
 from asyncwasm.errors import MalformedError, UsageError
 
-MAGIC: Final = b"\0asyncwasm-module\n"
+_MAGIC: Final = re.compile(rb"\0asyncwasm-([a-z]+)\n")
+
+
+def kind_of(data: bytes) -> str | None:
+    """What `data` claims to be the container of: `"module"` or another kind; None for neither."""
+    found = _MAGIC.match(bytes(data[:64]))
+    return None if found is None else found[1].decode()
 
 
 def is_serialized(data: bytes) -> bool:
-    """Whether `data` claims to be a serialized module."""
-    return bytes(data[: len(MAGIC)]) == MAGIC
+    """Whether `data` claims to be a container of any kind."""
+    return kind_of(data) is not None
 
 
-def pack(wasm: bytes, features: frozenset[str]) -> bytes:
-    """A validated module in its container."""
-    header = {
-        "version": __version__,
-        "features": sorted(features),
-        "digest": hashlib.sha256(wasm).hexdigest(),
-    }
-    return MAGIC + json.dumps(header).encode() + b"\n" + wasm
+@final
+class Container:
+    """Containers of one kind of thing."""
 
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
 
-def unpack(data: bytes, features: frozenset[str]) -> bytes:
-    """The module of a container made by this version with no more features than these.
+    def pack(self, wasm: bytes, features: frozenset[str]) -> bytes:
+        """A validated binary in its container."""
+        header = {
+            "version": __version__,
+            "features": sorted(features),
+            "digest": hashlib.sha256(wasm).hexdigest(),
+        }
+        magic = f"\0asyncwasm-{self._kind}\n"
+        return magic.encode() + json.dumps(header).encode() + b"\n" + wasm
 
-    Raises `MalformedError` when it is damaged and `UsageError` when it does not fit.
-    """
-    if not is_serialized(data):
-        raise MalformedError("not a serialized module")
-    line, found, wasm = data[len(MAGIC) :].partition(b"\n")
-    try:
-        header = json.loads(line)
-        version, digest, needed = header["version"], header["digest"], set(header["features"])
-    except (ValueError, KeyError, TypeError):
-        raise MalformedError("damaged header of a serialized module") from None
-    if not found or hashlib.sha256(wasm).hexdigest() != digest:
-        raise MalformedError("serialized module is damaged")
-    if version != __version__:
-        raise UsageError(f"module was serialized by version {version}, not {__version__}")
-    missing = needed - features
-    if missing:
-        names = ", ".join(f"`wasm_{name}`" for name in sorted(missing))
-        raise UsageError(f"module was serialized with features that are off here: {names}")
-    return wasm
+    def unpack(self, data: bytes, features: frozenset[str]) -> bytes:
+        """The binary of a container made by this version with no more features than these.
+
+        Raises `MalformedError` when it is damaged and `UsageError` when it does not fit.
+        """
+        kind = self._kind
+        if kind_of(data) != kind:
+            raise MalformedError(f"not a serialized {kind}")
+        _, _, rest = data.partition(b"\n")
+        line, found, wasm = rest.partition(b"\n")
+        try:
+            header = json.loads(line)
+            version, digest, needed = header["version"], header["digest"], set(header["features"])
+        except (ValueError, KeyError, TypeError):
+            raise MalformedError(f"damaged header of a serialized {kind}") from None
+        if not found or hashlib.sha256(wasm).hexdigest() != digest:
+            raise MalformedError(f"serialized {kind} is damaged")
+        if version != __version__:
+            raise UsageError(f"{kind} was serialized by version {version}, not {__version__}")
+        missing = needed - features
+        if missing:
+            names = ", ".join(f"`wasm_{name}`" for name in sorted(missing))
+            raise UsageError(f"{kind} was serialized with features that are off here: {names}")
+        return wasm

@@ -12,6 +12,8 @@ from asyncwasm import (
     Config,
     Engine,
     LinkError,
+    MalformedError,
+    Module,
     ResourceLimitError,
     Store,
     Trap,
@@ -448,6 +450,15 @@ def test_components_travel(engine):
         store = Store(engine)
         add = Linker(engine).instantiate(store, copy).get_func(store, "add")
         assert add.call(store, 1, 2) == 3
+    precompiled = engine.precompile_component(ADD)
+    assert precompiled == component.serialize()
+    assert Engine.detect_precompiled(precompiled) == "component"
+    with pytest.raises(MalformedError, match="not a serialized module"):
+        Module.deserialize(engine, precompiled)
+    with pytest.raises(MalformedError, match="serialized component is damaged"):
+        Component.deserialize(engine, precompiled[:-1])
+    with pytest.raises(MalformedError, match="not a serialized component"):
+        Component.deserialize(engine, Module(engine, "(module)").serialize())
     required = component.resources_required()
     assert (required.num_memories, required.num_tables) == (0, 0)
 
