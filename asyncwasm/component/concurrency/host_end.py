@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..runtime.instance import ComponentInstance
     from ..runtime.state import StoreState
     from ..values import Classes
+    from .loop import HostTask
 
 
 class Untyped(enum.Enum):
@@ -79,10 +80,10 @@ class Link:
     """What the host knows about a stream or future, shared by both ends if both are its own.
 
     `guest` says that a guest has the other end; `writer` is the host's writable end, if it made
-    the stream or future.
+    the stream or future, and `feeder` the task that does nothing but write to it.
     """
 
-    __slots__ = ("_bound", "classes", "element", "guest", "shared", "state", "writer")
+    __slots__ = ("_bound", "classes", "element", "feeder", "guest", "shared", "state", "writer")
 
     def __init__(
         self, state: StoreState, shared: Shared, element: Element, *, guest: bool = False
@@ -92,6 +93,7 @@ class Link:
         self.element: Element = element
         self.guest = guest
         self.writer: HostEnd | None = None
+        self.feeder: HostTask | None = None
         self.classes: Classes | None = None
         self._bound: Any = None
 
@@ -224,10 +226,15 @@ class HostEnd:
         if not op.started:
             loop.post(lambda: op.begin(start))
         loop.waiting.add(event)
+        task = self._link.feeder
+        if task is not None:
+            task.idle = True
         try:
             await event.wait()
         finally:
             loop.waiting.discard(event)
+            if task is not None:
+                task.idle = False
 
 
 def bind_to_guest(link: Link, instance: ComponentInstance, element: ValType | None) -> None:
@@ -242,11 +249,12 @@ def bind_to_guest(link: Link, instance: ComponentInstance, element: ValType | No
         link.state.ends.add(link.writer)
 
 
-def spawn(instance: ComponentInstance, awaitable: Awaitable[Any], what: str, done: Any) -> None:
+def spawn(instance: ComponentInstance, awaitable: Awaitable[Any], what: str, done: Any) -> HostTask:
     """Run something of the host's that feeds a stream or future, in the scope of the store."""
     loop = instance.state.loop
     if loop is None:
-        if hasattr(awaitable, "close"):
-            awaitable.close()
+        close = getattr(awaitable, "close", None)
+        if close is not None:
+            close()
         raise UsageError(f"{what} can only be given to a guest from within `run_concurrent`")
-    loop.spawn(awaitable, what, done)
+    return loop.spawn(awaitable, what, done)

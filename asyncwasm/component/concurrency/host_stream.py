@@ -284,7 +284,8 @@ def give_stream(cx: Context, element: ValType | None, value: Any) -> SharedStrea
     elif isinstance(value, list | tuple) and not link.is_bytes:
         _park(shared, _Source([link.checked(item) for item in value]))
     else:
-        spawn(instance, _pump(StreamWriter(link), value), "an iterable", _finish)
+        writer = StreamWriter[Any](link)
+        link.feeder = spawn(instance, _pump(writer, value), "an iterable", _finish)
     return shared
 
 

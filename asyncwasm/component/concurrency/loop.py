@@ -31,13 +31,17 @@ Done = Callable[[Any, BaseException | None], None]
 
 
 class HostTask:
-    """A host function that runs as a task; `cancel` ends it early."""
+    """A host function that runs as a task; `cancel` ends it early.
 
-    __slots__ = ("_scope", "cancelled", "name")
+    It is `idle` while it can only go on when a guest does something.
+    """
+
+    __slots__ = ("_scope", "cancelled", "idle", "name")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.cancelled = False
+        self.idle = False
         self._scope = anyio.CancelScope()
 
     def cancel(self) -> None:
@@ -81,6 +85,7 @@ class Loop:
         self._posted: deque[Callable[[], None]] = deque()
         self._event: Any = None
         self.closed = False
+        self.interrupted: BaseException | None = None
         # Set when the loop ends: what tasks wait for that do not belong to it.
         self.waiting: set[Any] = set()
 
@@ -117,13 +122,16 @@ class Loop:
 
     def is_quiet(self) -> bool:
         """Whether nothing will happen but that guests give each other turns."""
-        return not self.tasks and not self._posted and self.scheduler.only_yields()
+        if self._posted or not self.scheduler.only_yields():
+            return False
+        return all(task.idle for task in self.tasks)
 
-    def drive(self, until: Callable[[], bool]) -> None:
+    def drive(self, until: Callable[[], bool], *, gently: bool = False) -> None:
         """Run guests until `until()`.  Called on the driver's fiber, in an entered store.
 
         Raises `Trap` with `ASYNC_DEADLOCK` if there is nothing to wait for, what guests raise, and
-        what host functions raise.
+        what host functions raise.  A cancellation comes out too, unless it is to go `gently`: then
+        this returns and the exception is in `interrupted`, as no guest has to know.
         """
         scheduler = self.scheduler
         posted = self._posted
@@ -138,7 +146,8 @@ class Loop:
                 if scheduler.has_candidates():
                     # Those who give others a turn give it to the event loop too.
                     if scheduler.only_yields() or time.perf_counter() - begin > TURN:
-                        await_(checkpoint())
+                        if not self._wait(checkpoint(), gently):
+                            return
                         begin = time.perf_counter()
                         if posted:
                             continue
@@ -146,13 +155,24 @@ class Loop:
                         continue
                     if posted or until():
                         continue
-                if not self.tasks:
+                if all(task.idle for task in self.tasks):
                     raise deadlock(scheduler)
                 self._event = event = new_event()
-                await_(event.wait())
+                if not self._wait(event.wait(), gently):
+                    return
                 begin = time.perf_counter()
         finally:
             scheduler.on_ready.remove(self.wake)
+
+    def _wait(self, awaitable: Awaitable[Any], gently: bool) -> bool:
+        try:
+            await_(awaitable)
+        except BaseException as error:
+            if not gently:
+                raise
+            self.interrupted = error
+            return False
+        return True
 
 
 def deadlock(scheduler: Scheduler) -> Trap:

@@ -164,16 +164,28 @@ async def drive_for(
         if idle:
             loop.tasks[outside] = None
         try:
-            loop.drive(until)
+            # Who waits for a stream has no guest on its stack that a cancellation could concern.
+            loop.drive(until, gently=True)
         finally:
             loop.tasks.pop(outside, None)
 
     loop = state.loop
     if loop is not None:
         await _enter(loop, None, run)
+        _raise_interrupt(loop)
         return
     async with _scope(state.store) as loop:
         await _enter(loop, None, run)
+        _raise_interrupt(loop)
+
+
+def _raise_interrupt(loop: Loop) -> None:
+    error, loop.interrupted = loop.interrupted, None
+    if error is not None:
+        try:
+            raise error
+        finally:
+            del error
 
 
 async def _enter(loop: Loop, caller: Caller[Any] | None, run: Callable[[], R]) -> R:
@@ -237,6 +249,13 @@ async def call_async(lifted: Lifted, caller: Caller[Any] | None, args: tuple[Any
     if loop is None:
         async with _scope(store) as loop:
             await _enter(loop, caller, run)
+            if loop.tasks:
+                # It would be cut off where it is.
+                names = ", ".join(task.name for task in loop.tasks)
+                raise UsageError(
+                    f"{names} given to a guest is still needed when the call has returned: call "
+                    "the function from within `run_concurrent`"
+                )
     elif current_task() is loop.driver:
         await _enter(loop, caller, run)
     else:

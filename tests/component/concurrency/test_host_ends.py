@@ -22,7 +22,6 @@ def store() -> Store:
 
 async def test_objects_one_by_one(store: Store) -> None:
     writer, reader = open_stream(store)
-    seen = []
 
     async def write() -> None:
         async with writer:
@@ -33,8 +32,7 @@ async def test_objects_one_by_one(store: Store) -> None:
 
     async with anyio.create_task_group() as group:
         group.start_soon(write)
-        async for item in reader:
-            seen.append(item)
+        seen = [item async for item in reader]
     assert seen == ["first", 2, None, "a", "b", 5]
 
 

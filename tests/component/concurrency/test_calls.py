@@ -1,0 +1,224 @@
+"""Concurrent calls of guests and of the host's functions."""
+
+from __future__ import annotations
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from asyncwasm import Engine, Store
+from asyncwasm.component import Accessor, Component, Instance, Linker
+from asyncwasm.errors import AsyncSupportError, Trap, TrapCode, UsageError
+
+from .guests import FAN_OUT, STUCK, new_engine
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module", params=["interpreter", "native"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return new_engine(strategy=request.param)
+
+
+async def instance_of(engine: Engine, wat: str, **imports) -> tuple[Store, Instance]:
+    store = Store(engine)
+    linker = Linker(engine)
+    for name, fn in imports.items():
+        linker.root().func_wrap_concurrent(name, fn)
+    return store, await linker.instantiate_async(store, Component(engine, wat))
+
+
+async def test_many_calls_at_once(engine: Engine) -> None:
+    everybody = anyio.Event()
+    running = 0
+
+    async def work(n: int) -> int:
+        nonlocal running
+        running += 1
+        if running == 500:
+            everybody.set()
+        await everybody.wait()
+        return n
+
+    store, instance = await instance_of(engine, FAN_OUT, work=work)
+    run = instance.get_func(store, "run")
+    assert await run.call_async(store, 500) == sum(range(500))
+    assert await run.call_async(store, 0) == 0
+    assert store.tasks() == []
+
+
+async def test_host_functions_that_need_not_wait(engine: Engine) -> None:
+    def work(n: int) -> int:
+        return 2 * n
+
+    store, instance = await instance_of(engine, FAN_OUT, work=work)
+    assert await instance.get_func(store, "run").call_async(store, 10) == 90
+
+
+async def test_calls_in_one_scope(engine: Engine) -> None:
+    arrived = anyio.Event()
+    seen = []
+
+    async def work(accessor: Accessor, n: int) -> int:
+        assert accessor.data is None
+        seen.append(n)
+        if len(seen) == 4:
+            arrived.set()
+        # Nobody goes on before the calls of both guests have come this far.
+        await arrived.wait()
+        return n
+
+    store, first = await instance_of(engine, FAN_OUT, work=work)
+    linker = Linker(engine)
+    linker.root().func_wrap_concurrent("work", work)
+    second = await linker.instantiate_async(store, Component(engine, FAN_OUT))
+
+    async def main(accessor: Accessor) -> list[int]:
+        one = accessor.spawn(first.get_func(store, "run").call_concurrent, accessor, 2)
+        two = accessor.spawn(second.get_func(store, "run").call_concurrent, accessor, 2)
+        return [await one, await two]
+
+    assert await store.run_concurrent(main) == [1, 1]
+    assert sorted(seen) == [0, 0, 1, 1]
+
+
+async def test_what_a_task_can_do(engine: Engine) -> None:
+    store, instance = await instance_of(engine, STUCK)
+    done = []
+
+    async def forever() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            done.append("unwound")
+
+    async def value() -> int:
+        await anyio.lowlevel.checkpoint()
+        return 5
+
+    async def main(accessor: Accessor) -> str:
+        task = accessor.spawn(forever)
+        assert await accessor.spawn(value).join() == 5
+        await anyio.lowlevel.checkpoint()
+        task.abort()
+        assert await task is None
+        assert task.aborted
+        accessor.spawn(forever)
+        with pytest.raises(UsageError, match="Recursive"):
+            await store.run_concurrent(main)
+        return "result"
+
+    kept: list[Accessor] = []
+
+    async def keep(accessor: Accessor) -> str:
+        kept.append(accessor)
+        return await main(accessor)
+
+    assert await store.run_concurrent(keep) == "result"
+    assert done == ["unwound", "unwound"]
+    with pytest.raises(UsageError, match="scope of this accessor has ended"):
+        kept[0].spawn(value)
+    with pytest.raises(UsageError, match="scope of this accessor has ended"):
+        await instance.get_func(store, "run").call_concurrent(kept[0])
+
+
+async def test_an_error_of_a_host_function(engine: Engine) -> None:
+    cancelled = []
+
+    async def work(n: int) -> int:
+        if n == 3:
+            await anyio.lowlevel.checkpoint()
+            raise LookupError("three")
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cancelled.append(n)
+        return n
+
+    store, instance = await instance_of(engine, FAN_OUT, work=work)
+    run = instance.get_func(store, "run")
+    with pytest.raises(LookupError, match="three"):
+        await run.call_async(store, 5)
+    assert sorted(cancelled) == [0, 1, 2, 4]
+    assert store.tasks() == []
+    with pytest.raises(Trap) as caught:
+        await run.call_async(store, 1)
+    assert caught.value.code is TrapCode.CANNOT_ENTER_COMPONENT
+
+
+async def test_an_error_of_a_task(engine: Engine) -> None:
+    store, _ = await instance_of(engine, STUCK)
+
+    async def fail() -> None:
+        raise LookupError("task")
+
+    async def main(accessor: Accessor) -> None:
+        accessor.spawn(fail)
+        await anyio.sleep_forever()
+
+    with pytest.raises(LookupError, match="task"):
+        await store.run_concurrent(main)
+
+
+async def test_cancellation(engine: Engine) -> None:
+    started = anyio.Event()
+    cancelled = []
+
+    async def work(n: int) -> int:
+        if n == 2:
+            started.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cancelled.append(n)
+        return n
+
+    store, instance = await instance_of(engine, FAN_OUT, work=work)
+    async with anyio.create_task_group() as group:
+        group.start_soon(instance.get_func(store, "run").call_async, store, 3)
+        await started.wait()
+        [task] = store.tasks()
+        assert "run" in task.name
+        assert task.state == "started"
+        group.cancel_scope.cancel()
+    assert sorted(cancelled) == [0, 1, 2]
+    assert store.tasks() == []
+
+
+async def test_a_deadlock_is_reported(engine: Engine) -> None:
+    store, instance = await instance_of(engine, STUCK)
+    with pytest.raises(Trap) as caught:
+        await instance.get_func(store, "run").call_async(store)
+    assert caught.value.code is TrapCode.ASYNC_DEADLOCK
+    notes = "\n".join(caught.value.__notes__)
+    assert "`run`" in notes
+    assert "waiting for a waitable set without waitables" in notes
+    assert store.tasks() == []
+
+
+async def test_tasks_tell_what_they_do(engine: Engine) -> None:
+    store, instance = await instance_of(engine, STUCK)
+
+    async def main(accessor: Accessor) -> list:
+        accessor.spawn(instance.get_func(store, "run").call_concurrent, accessor)
+        await anyio.wait_all_tasks_blocked()
+        return store.tasks()
+
+    [task] = await store.run_concurrent(main)
+    [thread] = task.threads
+    assert thread.doing == "waiting for a waitable set without waitables"
+    if engine.config.strategy == "interpreter":
+        assert [frame.func_name for frame in thread.frames] == ["deep"]
+    assert "waiting for" in str(task)
+    assert len(store.tasks()) == 1
+    store.close()
+
+
+def test_not_without_an_event_loop(engine: Engine) -> None:
+    async def work(n: int) -> int:
+        return n
+
+    linker = Linker(engine)
+    linker.root().func_wrap_concurrent("work", work)
+    with pytest.raises(AsyncSupportError):
+        linker.instantiate(Store(engine), Component(engine, FAN_OUT))
