@@ -12,6 +12,7 @@ import contextlib
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Final
 
@@ -52,6 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Raises `SystemExit` for `--help` and wrong usage.
     """
+    if not sys.warnoptions:
+        # Ctrl-C may strike between the making of a coroutine and its first step.
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     try:
         args = _parser().parse_args(argv)
         module = importlib.import_module(f".{args.command}", __name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from asyncwasm import Config, Engine, UsageError
@@ -19,16 +20,46 @@ _SIZES: Final = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 _TIMES: Final = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
-def add_wasm_option(parser: argparse.ArgumentParser) -> None:
-    """Add `--wasm FEATURE[=y|n]`, which may be given several times."""
+def add_wasm_option(
+    parser: argparse.ArgumentParser, limits: Mapping[str, argparse.Action] | None = None
+) -> None:
+    """Add `-W FEATURE[=y|n]`, which may be given several times.
+
+    `limits` are options that it sets, too, by the names that they have there in Wasmtime.
+    """
+
+    class Set(argparse.Action):
+        def __call__(
+            self,
+            parser: argparse.ArgumentParser,
+            namespace: argparse.Namespace,
+            values: Any,
+            option_string: str | None = None,
+        ) -> None:
+            switches = list(getattr(namespace, self.dest))
+            for part in values.split(","):
+                name, _, value = part.partition("=")
+                limit = (limits or {}).get(name.strip())
+                try:
+                    if limit is None:
+                        switches.append(_switch(part))
+                    else:
+                        assert callable(limit.type)
+                        setattr(namespace, limit.dest, limit.type(value))
+                except argparse.ArgumentTypeError as error:
+                    raise argparse.ArgumentError(self, str(error)) from error
+            setattr(namespace, self.dest, switches)
+
+    more = ", ".join(f"{name}=…" for name in limits or ())
     parser.add_argument(
+        "-W",
         "--wasm",
         metavar="FEATURE[=y|n]",
-        type=_switches,
-        action="extend",
+        action=Set,
         default=[],
         help="turn a proposal on or off; several may be separated by commas; one of "
-        + ", ".join(_FEATURES),
+        + ", ".join(_FEATURES)
+        + (f"; also {more}, as for Wasmtime" if more else ""),
     )
 
 
@@ -59,10 +90,6 @@ def make_engine(config: Config) -> Engine:
         return Engine(config)
     except UsageError as error:
         raise Failure(str(error), status=2) from error
-
-
-def _switches(text: str) -> list[tuple[Feature, bool]]:
-    return [_switch(part) for part in text.split(",")]
 
 
 def _switch(text: str) -> tuple[Feature, bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -55,7 +56,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("file", metavar="FILE", help="a module or component; - for standard input")
     parser.add_argument(
         "args", metavar="ARG", nargs=argparse.REMAINDER, help="arguments of the program"
-    )
+    ).required = False  # for the message when there is no FILE
     parser.add_argument(
         "--invoke", metavar="NAME", help="the exported function to call; of a component, the call"
     )
@@ -75,21 +76,24 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         help="an environment variable, by default with the value that it has here; repeatable",
     )
     parser.add_argument("--argv0", metavar="NAME", help="the program's name, by default FILE's")
-    parser.add_argument("--fuel", metavar="N", type=count, help="trap after about N instructions")
-    parser.add_argument(
+    fuel = parser.add_argument(
+        "--fuel", metavar="N", type=count, help="trap after about N instructions"
+    )
+    memory = parser.add_argument(
         "--max-memory",
         metavar="BYTES",
         type=size,
         help="the most bytes that each memory may have, such as 67108864 or 64MiB",
     )
-    parser.add_argument(
+    timeout = parser.add_argument(
         "--timeout",
         metavar="SECONDS",
         type=duration,
-        help="the most time that everything may take, such as 2, 1.5s or 300ms",
+        help="the most time that everything may take, such as 2, 1.5s or 300ms; loading the "
+        "program is part of it, but only what comes then is stopped",
     )
     add_engine_option(parser)
-    add_wasm_option(parser)
+    add_wasm_option(parser, {"fuel": fuel, "max-memory-size": memory, "timeout": timeout})
     return parser
 
 
@@ -99,6 +103,7 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse
 
 
 def run(args: argparse.Namespace) -> int:
+    started = time.monotonic()
     file = display_name(args.file)
     # The module asks for shared memories itself; the host has no say in how it uses them.
     config = make_config(args, consume_fuel=args.fuel is not None, shared_memory=True)
@@ -106,10 +111,11 @@ def run(args: argparse.Namespace) -> int:
     data = read_bytes(args.file)
     with blame(file):
         code = compile_code(engine, data)
+    loading = time.monotonic() - started
     try:
         with ExitStack() as opened:
             ctx = opened.enter_context(_context(args, opened))
-            status: int = trio.run(_main, args, code, ctx)
+            status: int = trio.run(_main, args, code, ctx, loading)
     except ExitTrap as exit:
         # As much of it as a process can exit with.
         return exit.code & 0xFF
@@ -153,14 +159,17 @@ def _variable(text: str) -> list[tuple[str, str]]:
     return [] if found is None else [(name, found)]
 
 
-async def _main(args: argparse.Namespace, code: Module | Component, ctx: WasiCtx) -> int:
+async def _main(
+    args: argparse.Namespace, code: Module | Component, ctx: WasiCtx, loading: float
+) -> int:
     store = Store(code.engine, ctx)
     status = 0
     if args.fuel is not None:
         store.set_fuel(args.fuel)
     if args.max_memory is not None:
         store.limiter(StoreLimits(memory_size=args.max_memory))
-    with trio.move_on_after(math.inf if args.timeout is None else args.timeout) as scope:
+    left = math.inf if args.timeout is None else max(0.0, args.timeout - loading)
+    with trio.move_on_after(left) as scope:
         if isinstance(code, Component):
             status = await _call_component(args, store, code)
         else:

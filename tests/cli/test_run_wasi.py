@@ -92,6 +92,13 @@ def test_limits(program):
     done = command("--fuel", "1000", path)
     assert (done.returncode, b"fuel" in done.stderr) == (134, True)
     assert command("--max-memory", "1", path).returncode == 1
+    # By Wasmtime's names.
+    assert command("-W", "timeout=100ms", path).returncode == 134
+    assert b"fuel" in command("-W", "gc=n,fuel=1000", path).stderr
+    assert b"memory" in command("-Wmax-memory-size=1", path).stderr
+    done = command("-W", "fuel=x", path)
+    assert (done.returncode, b"'x' is not a number" in done.stderr) == (2, True)
+    assert command().stderr.endswith(b"required: FILE\n")
 
 
 @pytest.mark.parametrize("text", [BUSY, CAT], ids=["running", "waiting for input"])
