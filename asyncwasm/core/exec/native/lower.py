@@ -15,7 +15,8 @@ from .body import MEM, Body
 from .emit import ir_type
 from .exits import CTX
 from .lower_simd import SIMD
-from .numeric import NUMERIC, fence
+from .numeric import NUMERIC
+from .opaque import fence, loaded
 from .refs import PYTHON, REF, get, put, release
 
 Lowering = Callable[[Body, tuple[Any, ...]], None]
@@ -146,8 +147,7 @@ _NEUTRAL: Final = {
 
 def _push_float(body: Body, name: str, ty: str, value: str, bits: int) -> None:
     if bits in _NEUTRAL[name]:
-        # LLVM takes `x * 1.0` for `x`, but WebAssembly's quiets a signalling NaN.
-        value = fence(body, name, ty, value)
+        value = body.out.op(fence(ty, value))
     body.push(ty, value)
 
 
@@ -197,7 +197,8 @@ def _memory_access() -> None:
         def lower(body: Body, imms: tuple[Any, ...]) -> None:
             at = address(body, imms[0], bits // 8, body.pop())
             if sign is None:
-                body.push(ty, body.out.op(f"load {ty}, ptr {at}, align 1, {MEM}"))
+                value = body.out.op(f"load {ty}, ptr {at}, align 1, {MEM}")
+                body.push(ty, body.out.op(loaded(ty, value)) if name[0] == "f" else value)
                 return
             narrow = body.out.op(f"load i{bits}, ptr {at}, align 1, {MEM}")
             extend = "sext" if sign == "s" else "zext"
@@ -209,6 +210,7 @@ def _memory_access() -> None:
         def lower(body: Body, imms: tuple[Any, ...]) -> None:
             value = body.pop()
             at = address(body, imms[0], bits // 8, body.pop())
+            body.stores_integers |= name[0] == "i"
             if narrow:
                 value = body.out.op(f"trunc {ty} {value} to i{bits}")
             stored = f"i{bits}" if narrow else ty
@@ -267,6 +269,7 @@ def _memory_fill(body: Body, imms: tuple[Any, ...]) -> None:
     start, size = (_wide_address(body, imms[0], v) for v in (start, size))
     at = _range(body, imms[0], start, size)
     byte = body.out.op(f"trunc i32 {value} to i8")
+    body.stores_integers = True
     body.out.do(f"call void @llvm.memset.p0.i64(ptr {at}, i8 {byte}, i64 {size}, i1 false)")
 
 

@@ -60,6 +60,7 @@ def _store(name: str, ty: str, width: int) -> None:
     def lower(body: Body, imms: tuple[Any, ...]) -> None:
         value = _narrowed(body, ty, stored, body.pop())
         at = _place(body, imms[0], width, body.pop())
+        body.stores_integers = True
         body.out.do(f"store atomic {stored} {value}, ptr {at} seq_cst, align {width}, {MEM}")
 
 

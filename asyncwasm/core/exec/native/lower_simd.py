@@ -10,6 +10,8 @@ import platform
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from .opaque import fence, loaded
+
 if TYPE_CHECKING:
     from .body import Body
     from .emit import Emitter
@@ -59,27 +61,46 @@ def _is_vector(ty: str) -> bool:
     return ty.startswith("<")
 
 
-def define(name: str, operands: tuple[str, ...], result: str, build: Build | str) -> None:
+def define(
+    name: str,
+    operands: tuple[str, ...],
+    result: str,
+    build: Build | str,
+    *,
+    is_arithmetic: bool = False,
+) -> None:
     """Make the lowering of the row `name`.
 
     `operands` and `result` are IR types; a vector of any type is a v128, cast to it, and `i1`
     stands for the i32 0 or 1.  `build` is an instruction over the operands `{0}`, `{1}` … or
-    makes the result from an emitter, the operands and the immediates.
+    makes the result from an emitter, the operands and the immediates.  Operands of arithmetic on
+    floats are made opaque.
     """
 
     def lower(body: Body, imms: tuple[Any, ...]) -> None:
         out = body.out
         values = body.pop_many(len(operands))
+        given = values
         values = [
             cast(out, value, V128, ty) if _is_vector(ty) else value
-            for value, ty in zip(values, operands, strict=True)
+            for value, ty in zip(given, operands, strict=True)
         ]
+        if is_arithmetic:
+            for number, (value, ty) in enumerate(zip(given, operands, strict=True)):
+                if value not in body.computed:
+                    hide = loaded if value in body.loaded else fence
+                    values[number] = out.op(hide(ty, values[number]))
         if isinstance(build, str):
             value = out.op(build.format(*values))
         else:
             value = build(out, *values, *imms)
         if _is_vector(result):
-            body.push(V128, cast(out, value, result, V128))
+            pushed = cast(out, value, result, V128)
+            if is_arithmetic:
+                body.computed.add(pushed)
+            body.push(V128, pushed)
+        elif result in ("float", "double"):
+            body.push(result, out.op(fence(result, value)))
         else:
             body.push(result, value)
 

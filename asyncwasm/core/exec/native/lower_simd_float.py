@@ -19,6 +19,7 @@ from .lower_simd import (
     pick,
     short,
 )
+from .opaque import fence
 
 if TYPE_CHECKING:
     from .body import Body
@@ -34,37 +35,15 @@ _SHAPES: Final = {
 
 
 def _fence(out: Emitter, ty: str, value: str) -> str:
-    """The same vector of floats, of which LLVM knows nothing."""
-    return out.op(f"call {ty} @llvm.arithmetic.fence.{short(ty)}({ty} {value})")
+    return out.op(fence(ty, value))
 
 
 # Constants -------------------------------------------------------------------------------------
 
-# The bits of -0.0, 1.0 and -1.0, which LLVM takes for neutral, or for a negation, though
-# arithmetic with them quiets a signalling NaN.  A subtrahend of 0.0 is such a case too, but as
-# an integer zero is too common to hide; see `_subtract`.
-_NEUTRAL: Final = {
-    4: {0x8000_0000, 0x3F80_0000, 0xBF80_0000},
-    8: {1 << 63, 0x3FF0_0000_0000_0000, 0xBFF0_0000_0000_0000},
-}
-
-
-def _is_neutral(value: bytes) -> bool:
-    return any(
-        int.from_bytes(value[at : at + size], "little") in bits
-        for size, bits in _NEUTRAL.items()
-        for at in range(0, 16, size)
-    )
-
 
 def _const(body: Body, imms: tuple[Any, ...]) -> None:
-    value: bytes = imms[0]
-    low, high = (int.from_bytes(half, "little") for half in (value[:8], value[8:]))
-    text = f"<i64 {low}, i64 {high}>"
-    if _is_neutral(value):
-        out = body.out
-        text = cast(out, _fence(out, _DOUBLES, cast(out, text, V128, _DOUBLES)), _DOUBLES, V128)
-    body.push(V128, text)
+    low, high = (int.from_bytes(half, "little") for half in (imms[0][:8], imms[0][8:]))
+    body.push(V128, f"<i64 {low}, i64 {high}>")
 
 
 SIMD["v128.const"] = _const
@@ -81,9 +60,8 @@ def _lanewise(shape: str) -> None:
     mask = integers(bits)
     access_lanes(shape, ty, element, element)
     extract_lane(f"{shape}.extract_lane", ty, element)
-    for name in ("add", "mul", "div"):
-        define(f"{shape}.{name}", two, ty, f"f{name} {ty} {{0}}, {{1}}")
-    define(f"{shape}.sub", two, ty, _subtract(ty))
+    for name in ("add", "sub", "mul", "div"):
+        define(f"{shape}.{name}", two, ty, f"f{name} {ty} {{0}}, {{1}}", is_arithmetic=True)
     define(f"{shape}.neg", (ty,), ty, f"fneg {ty} {{0}}")
     define(f"{shape}.abs", (ty,), ty, f"call {ty} @llvm.fabs.{suffix}({ty} {{0}})")
     define(f"{shape}.sqrt", (ty,), ty, f"call {ty} @llvm.sqrt.{suffix}({ty} {{0}})")
@@ -93,21 +71,15 @@ def _lanewise(shape: str) -> None:
         define(f"{shape}.{name}", (ty,), ty, _round(ty, mask, one, llvm))
     for name, llvm, predicate in (("min", "minimum", "olt"), ("max", "maximum", "ogt")):
         for row in (name, f"relaxed_{name}"):
-            define(f"{shape}.{row}", two, ty, _extreme(ty, llvm))
+            define(f"{shape}.{row}", two, ty, _extreme(ty, llvm), is_arithmetic=True)
         define(f"{shape}.p{name}", two, ty, _pseudo(ty, predicate))
     for name, predicate in (
         ("eq", "oeq"), ("ne", "une"), ("lt", "olt"), ("gt", "ogt"), ("le", "ole"), ("ge", "oge"),
     ):  # fmt: skip
         define(f"{shape}.{name}", two, mask, mask_of(ty, f"fcmp {predicate}", mask))
-    define(f"{shape}.relaxed_madd", (ty,) * 3, ty, _multiply_add(ty, negate=False))
-    define(f"{shape}.relaxed_nmadd", (ty,) * 3, ty, _multiply_add(ty, negate=True))
-
-
-def _subtract(ty: str) -> Build:
-    def build(out: Emitter, left: str, right: str) -> str:
-        return out.op(f"fsub {ty} {left}, {_fence(out, ty, right)}")
-
-    return build
+    for name, negate in (("madd", False), ("nmadd", True)):
+        build = _multiply_add(ty, negate=negate)
+        define(f"{shape}.relaxed_{name}", (ty,) * 3, ty, build, is_arithmetic=True)
 
 
 def _round(ty: str, mask: str, one: int, llvm: str) -> Build:

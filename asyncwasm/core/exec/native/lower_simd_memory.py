@@ -19,13 +19,16 @@ def _load(body: Body, imms: tuple[Any, ...], ty: str, width: int) -> str:
 
 @lowering("v128.load")
 def _load_whole(body: Body, imms: tuple[Any, ...]) -> None:
-    body.push(V128, _load(body, imms, V128, 16))
+    value = _load(body, imms, V128, 16)
+    body.loaded.add(value)
+    body.push(V128, value)
 
 
 @lowering("v128.store")
 def _store_whole(body: Body, imms: tuple[Any, ...]) -> None:
     value = body.pop()
     at = address(body, imms[0], 16, body.pop())
+    body.stores_integers |= value not in body.computed
     body.out.do(f"store {V128} {value}, ptr {at}, align 1, {MEM}")
 
 
@@ -74,6 +77,7 @@ def _lane(bits: int) -> None:
         vector = cast(body.out, body.pop(), V128, ty)
         value = body.out.op(f"extractelement {ty} {vector}, i64 {imms[1]}")
         at = address(body, imms[0], bits // 8, body.pop())
+        body.stores_integers = True
         body.out.do(f"store {element} {value}, ptr {at}, align 1, {MEM}")
 
 

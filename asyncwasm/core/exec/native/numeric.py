@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from asyncwasm.errors import TrapCode
 
+from .opaque import fence
+
 if TYPE_CHECKING:
     from .body import Body
 
@@ -70,8 +72,8 @@ def _integers() -> None:
     _add("i64.extend_i32_u", "i64", "zext i32 {0} to i64", 1)
     _add("i32.reinterpret_f32", "i32", "bitcast float {0} to i32", 1)
     _add("i64.reinterpret_f64", "i64", "bitcast double {0} to i64", 1)
-    _add("f32.reinterpret_i32", "float", "bitcast i32 {0} to float", 1)
-    _add("f64.reinterpret_i64", "double", "bitcast i64 {0} to double", 1)
+    NUMERIC["f32.reinterpret_i32"] = _fenced("float", "bitcast i32 {0} to float")
+    NUMERIC["f64.reinterpret_i64"] = _fenced("double", "bitcast i64 {0} to double")
 
 
 def _shift(ty: str, llvm: str) -> Lowering:
@@ -137,14 +139,16 @@ def _floats() -> None:
             _compare(f"{name}.{op}", f"fcmp {predicate} {ty} {{0}}, {{1}}")
         for source in ("i32", "i64"):
             for sign, llvm in (("s", "sitofp"), ("u", "uitofp")):
-                _add(f"{name}.convert_{source}_{sign}", ty, f"{llvm} {source} {{0}} to {ty}", 1)
+                template = f"{llvm} {source} {{0}} to {ty}"
+                NUMERIC[f"{name}.convert_{source}_{sign}"] = _fenced(ty, template)
         for target in ("i32", "i64"):
             for sign in "su":
                 NUMERIC[f"{target}.trunc_{name}_{sign}"] = _truncate(target, name, ty, sign)
                 call = f"call {target} @llvm.fpto{sign}i.sat.{target}.{name}({ty} {{0}})"
                 _add(f"{target}.trunc_sat_{name}_{sign}", target, call, 1)
-    NUMERIC["f32.demote_f64"] = _convert_float("f32", "float", "fptrunc double {0} to float")
-    NUMERIC["f64.promote_f32"] = _convert_float("f64", "double", "fpext float {0} to double")
+    # LLVM takes a conversion there and back for none.
+    NUMERIC["f32.demote_f64"] = _fenced("float", "fptrunc double {0} to float")
+    NUMERIC["f64.promote_f32"] = _fenced("double", "fpext float {0} to double")
 
 
 def _unary_float(name: str, ty: str, llvm: str) -> Lowering:
@@ -153,21 +157,16 @@ def _unary_float(name: str, ty: str, llvm: str) -> Lowering:
     def lower(body: Body) -> None:
         value = body.pop()
         if llvm in ("ceil", "floor", "trunc", "roundeven"):
-            value = body.out.op(f"fmul {ty} {value}, {fence(body, name, ty, '1.0')}")
+            one = body.out.op(fence(ty, "1.0"))
+            value = body.out.op(f"fmul {ty} {value}, {one}")
         body.push(ty, body.out.op(f"call {ty} @llvm.{llvm}.{name}({ty} {value})"))
 
     return lower
 
 
-def fence(body: Body, name: str, ty: str, value: str) -> str:
-    """The same value, of which LLVM knows nothing."""
-    return body.out.op(f"call {ty} @llvm.arithmetic.fence.{name}({ty} {value})")
-
-
-def _convert_float(name: str, ty: str, template: str) -> Lowering:
-    # The result is fenced because LLVM takes a conversion there and back for none.
+def _fenced(ty: str, template: str) -> Lowering:
     def lower(body: Body) -> None:
-        body.push(ty, fence(body, name, ty, body.out.op(template.format(body.pop()))))
+        body.push(ty, body.out.op(fence(ty, body.out.op(template.format(body.pop())))))
 
     return lower
 

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from asyncwasm.core.types import ValType
 
 from .emit import ZEROS, Emitter, ir_type
+from .opaque import fence
 from .refs import NULL, REF, keep, release
 
 Slots = list[tuple[str, str]]
@@ -41,6 +42,11 @@ class Operands:
         self.stack: Final[list[Operand]] = []
         self.locals: Final[Slots] = []
         self.roots: Final[list[str]] = []
+        # See `opaque`: vectors that arithmetic on floats gave, those that were loaded, and whether
+        # there may be integers in memory that LLVM knows.
+        self.computed: Final[set[str]] = set()
+        self.loaded: Final[set[str]] = set()
+        self.stores_integers = False
 
     # Values ----------------------------------------------------------------------------------
 
@@ -146,7 +152,11 @@ class Operands:
                 self.out.allocas.append(f"  store {REF} {value}, ptr {slot}")
         else:
             slot = self.out.alloca(name, "l")
-            self.out.do(f"store {name} {value or ZEROS[name]}, ptr {slot}")
+            if value is None:
+                value = ZEROS[name]
+                if name in ("float", "double"):
+                    value = self.out.op(fence(name, value))
+            self.out.do(f"store {name} {value}, ptr {slot}")
         self.locals.append((name, slot))
 
     def get_local(self, index: int) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from asyncwasm.errors import ValidationError
 
-from . import ticker
+from . import opaque, ticker
 from .body import LARGEST, Body
 from .compiler import CompileError, Unit, compile_unit
 from .exits import NotCoveredError
@@ -64,6 +64,7 @@ class Content:
     # Functions that make tail calls, and all that are called so.
     tails: set[int] = field(default_factory=set)
     tail_callees: set[int] = field(default_factory=set)
+    stores_integers: bool = False
     values: int = 0
 
 
@@ -163,6 +164,7 @@ class ModuleCode:
         called = (content.tail_callees | others) - content.tails
         parts += [self._tail_callee(n, content) for n in sorted(called)]
         parts += [STUBS[kind](ty) for kind, ty in content.stubs]
+        parts.append(opaque.definitions(known=content.stores_integers))
         text = "\n".join(parts)
         optimise = level is Level.OPTIMISED and text.count("\n") <= most
         unit = compile_unit(text, speed=2 if optimise else 0)
@@ -202,6 +204,7 @@ class ModuleCode:
                     content.definitions[number] = body.text
                     content.native.append(number)
                     content.stubs |= body.stubs
+                    content.stores_integers |= body.stores_integers
                     content.tail_callees |= body.tail_callees
                     if body.tails:
                         content.tails.add(number)
