@@ -1,0 +1,84 @@
+"""The concurrent programs of the Component Model's suite, under many schedules and cancelled.
+
+`ASYNCWASM_SEEDS` is how many schedules each program is run under (a few, unless it says so);
+`ASYNCWASM_EXHAUSTIVE=1` cancels each program at every suspension instead of at some.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import trio
+
+from asyncwasm import Engine
+from asyncwasm.core.runtime.budget import BUDGET
+from asyncwasm.fiber import live_fibers
+from asyncwasm.testing import run_script
+from tests.invariants.test_cancellation import At
+
+from .suite import engine_for
+from .test_components import check, parameters
+
+pytestmark = [pytest.mark.spec, pytest.mark.slow]
+
+SEEDS = int(os.environ.get("ASYNCWASM_SEEDS", "2"))
+EXHAUSTIVE = os.environ.get("ASYNCWASM_EXHAUSTIVE") == "1"
+# Otherwise, about how many of a program's suspensions are cancelled.
+SOME = 4
+
+Main = Callable[[], Coroutine[Any, Any, None]]
+
+
+def on_trio(main: Main) -> None:
+    trio.run(main)
+
+
+def on_asyncio(main: Main) -> None:
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("run", [on_trio, on_asyncio])
+@pytest.mark.parametrize("engine", ["interpreter", "native"])
+@pytest.mark.parametrize("script", parameters("async"))
+def test_seeds(script: Path, engine: str, run: Callable[[Main], None]) -> None:
+    async def main() -> None:
+        for seed in range(SEEDS):
+            engine_ = engine_for(script, engine, scheduler_seed=seed)
+            check(script, await run_script(script.read_bytes(), engine=engine_))
+
+    run(main)
+
+
+@pytest.mark.parametrize("run", [on_trio, on_asyncio])
+@pytest.mark.parametrize("engine", ["interpreter", "native"])
+@pytest.mark.parametrize("script", parameters("async"))
+def test_cancellation(script: Path, engine: str, run: Callable[[Main], None]) -> None:
+    engine_ = engine_for(script, engine)
+    count = 0
+
+    async def measure() -> None:
+        nonlocal count
+        counting = At(-1, lambda: None, run_script(script.read_bytes(), engine=engine_))
+        await counting
+        count = counting.count
+
+    run(measure)
+    step = 1 if EXHAUSTIVE else max(1, count // SOME)
+    for number in range(1, count + 1, step):
+        run(lambda number=number: cancel_at(script, engine_, number))  # type: ignore[misc]
+        gc.collect()
+        assert not live_fibers(), number
+        assert not BUDGET.users
+
+
+async def cancel_at(script: Path, engine: Engine, number: int) -> None:
+    """Run a script and cancel it at one of its suspensions, of which the last may be shielded."""
+    with anyio.CancelScope() as scope:
+        await At(number, scope.cancel, run_script(script.read_bytes(), engine=engine))
