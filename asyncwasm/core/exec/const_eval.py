@@ -14,11 +14,11 @@ from asyncwasm.core.runtime.gc import ArrayRef, StructRef, default_raw, new_arra
 from asyncwasm.core.types import ArrayType, DefType, StructType
 
 if TYPE_CHECKING:
-    from asyncwasm.core.module import Span
+    from asyncwasm.core.module import ModuleInfo, Span
     from asyncwasm.core.runtime.instance import Instance
 
 # Takes the instance, the immediates and the operand stack, and pushes the result.
-_Handler = Callable[["Instance", tuple[Any, ...], list[Any]], None]
+_Handler = Callable[[Any, tuple[Any, ...], list[Any]], None]
 
 
 def evaluate(instance: Instance, span: Span) -> Any:
@@ -34,6 +34,19 @@ def evaluate(instance: Instance, span: Span) -> Any:
         if row.name == "end":
             return stack.pop()
         _HANDLERS[row.name](instance, immediates, stack)
+
+
+def constant(info: ModuleInfo, span: Span) -> tuple[Any] | None:
+    """The value of an expression that is a single constant, the same in every instance."""
+    row, immediates, pos = read_instruction(info.data, span.start, info.types)
+    if not row.name.endswith(".const") and row.name != "ref.null":
+        return None
+    end, _, _ = read_instruction(info.data, pos, info.types)
+    if end.name != "end":
+        return None
+    stack: list[Any] = []
+    _HANDLERS[row.name](None, immediates, stack)
+    return (stack.pop(),)
 
 
 def _numeric(name: str) -> _Handler:

@@ -44,6 +44,7 @@ def _cells(memory: LinearMemory, address: int, width: int) -> tuple[memoryview, 
         raise Trap(TrapCode.HEAP_MISALIGNED)
     if address + width > memory.size_bytes:
         raise Trap(TrapCode.MEMORY_OUT_OF_BOUNDS)
+    memory.widen()
     if width == 4:
         return memory.u32, address >> 2
     if width == 8:

@@ -205,13 +205,14 @@ class Instance:
         """Function `index` of the function index space; for engines' use."""
         found = self.funcs[index]
         if found is None:
+            module = self._module
             found = self.funcs[index] = Func.make(
                 self.store,
-                self._module.info.funcs[index],
+                module.info.funcs[index],
                 _unlinked,
                 instance=self,
                 index=index,
-                name=self._module.names.functions.get(index),
+                name=module.names.functions.get(index),
             )
         # Asked of one that was there too: a signal handler may have raised before it was linked.
         if found.raw is _unlinked:
@@ -251,6 +252,10 @@ def instantiate_sync(
     store: Store[Any], given: StoreLike, module: Module, imports: Sequence[Extern]
 ) -> Instance:
     """The steps after the type check, on the caller's stack."""
+    if store._hook is None and store.limits.limiter is None and Startup.of(module).plain:
+        # Nobody's code runs, so there is no call to be in progress meanwhile.
+        store.enter_nowait(caller_of(given))
+        return instantiate(store, module, imports, False)
     return operate_sync(store, caller_of(given), instantiate, (store, module, imports, False))
 
 
@@ -267,9 +272,12 @@ def instantiate(
 ) -> Instance:
     """The steps after the type check, within an operation on the store that is in progress."""
     instance = _allocate(store, module, imports, may_suspend)
-    startup = Startup(instance)
-    if startup.needed:
-        enter(store, startup.run, (), may_suspend)
+    startup = Startup.of(module)
+    if startup.plain and store._hook is None:
+        # No code runs: what a call has around it would have nothing to do.
+        startup.run(instance)
+    elif startup.needed:
+        enter(store, startup.run, (instance,), may_suspend)
     return instance
 
 
@@ -284,21 +292,25 @@ def _allocate(
     self = object.__new__(Instance)
     self.store = store
     self._module = module
-    self.memories = [i for i in imports if isinstance(i, (Memory, SharedMemory))]
-    self.tables = [i for i in imports if isinstance(i, Table)]
-    self.globals = [i for i in imports if isinstance(i, Global)]
-    self.tags = [i for i in imports if isinstance(i, Tag)]
-    self.funcs = [i for i in imports if isinstance(i, Func)]
-    self.funcs.extend([None] * len(info.bodies))
+    self.memories, self.tables, self.globals, self.tags, self.funcs = [], [], [], [], []
+    if imports:
+        self.memories += [i for i in imports if isinstance(i, (Memory, SharedMemory))]
+        self.tables += [i for i in imports if isinstance(i, Table)]
+        self.globals += [i for i in imports if isinstance(i, Global)]
+        self.tags += [i for i in imports if isinstance(i, Tag)]
+        self.funcs += [i for i in imports if isinstance(i, Func)]
+    self.funcs += [None] * len(info.bodies)
     wait = store.wait if may_suspend else cannot_wait
     for memory_type in info.memories[info.imported_memories :]:
         self.memories.append(create_memory(store, memory_type, wait))
     for table_type in info.tables[info.imported_tables :]:
         self.tables.append(create_table(store, table_type, None, wait))
-    self.globals.extend(Global(store, ty, None) for ty in info.globals[info.imported_globals :])
-    self.tags.extend(Tag(store, ty) for ty in info.tags[info.imported_tags :])
-    data = memoryview(info.data)
-    self.datas = [data[d.content.start : d.content.end] for d in info.datas]
+    self.globals += [Global(store, ty, None) for ty in info.globals[info.imported_globals :]]
+    self.tags += [Tag(store, ty) for ty in info.tags[info.imported_tags :]]
+    self.datas = []
+    if info.datas:
+        data = memoryview(info.data)
+        self.datas += [data[d.content.start : d.content.end] for d in info.datas]
     self.elems = [[] for _ in info.elems]
     self.namespace = {}
     store.engine.executor.prepare(self)

@@ -7,17 +7,15 @@ mapping lives as long as anybody holds a view of it.
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import mmap
 import sys
 from array import array
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from asyncwasm.core.types import IndexType, Limits, MemoryType
 from asyncwasm.errors import MemoryAccessError, ResourceLimitError
+
+from .mapping import reserve
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -28,56 +26,7 @@ if TYPE_CHECKING:
 # What is reserved for a memory that declares no smaller maximum.  It costs address space only:
 # pages take up memory when they are first touched.  Windows commits all of a mapping at once.
 RESERVATION: Final = 256 << 20 if sys.platform == "win32" else 4 << 30
-# A memory smaller than this must not be given huge pages: touching a byte would cost 2 MiB.
-_HUGE_PAGE: Final = 2 << 20
 MAX_BYTES: Final = (1 << 64) - 1
-
-
-def _flags() -> dict[str, int]:
-    if sys.platform == "win32":
-        return {}
-    # The `mmap` module names the flag from Python 3.13 on.
-    no_reserve = {"linux": 0x4000, "darwin": 0x40}.get(sys.platform, 0)
-    no_reserve = getattr(mmap, "MAP_NORESERVE", no_reserve)
-    return {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve}
-
-
-_FLAGS: Final = _flags()
-
-
-def reserve(minimum: int, wanted: int) -> tuple[mmap.mmap, int]:
-    """A zeroed mapping of `wanted` bytes, or of less but at least `minimum`, and its size.
-
-    Raises `ResourceLimitError` if not even that can be had.
-    """
-    mapping = _try_to_map(wanted)
-    if mapping is None:
-        # Dropped memories may be waiting, in cycles, to give their space back.
-        gc.collect()
-        mapping = _try_to_map(wanted)
-    size = wanted
-    while mapping is None and size > minimum:
-        size = max(minimum, size // 2)
-        mapping = _try_to_map(size)
-    if minimum < size < wanted:
-        # Space is scarce, and this is about all of it: leave most to whoever comes next.
-        mapping = None
-        size = max(minimum, size // 8)
-        mapping = _try_to_map(size)
-    if mapping is None:
-        raise ResourceLimitError(f"failed to allocate a memory of {minimum} bytes")
-    if minimum < _HUGE_PAGE and hasattr(mmap, "MADV_NOHUGEPAGE"):
-        with suppress(OSError):  # a kernel without huge pages
-            mapping.madvise(mmap.MADV_NOHUGEPAGE)
-    return mapping, size
-
-
-def _try_to_map(size: int) -> mmap.mmap | None:
-    try:
-        # An empty mapping does not exist.
-        return mmap.mmap(-1, size or 1, **_FLAGS)
-    except (OSError, OverflowError, ValueError):
-        return None
 
 
 def check_type(ty: MemoryType) -> None:
@@ -131,16 +80,18 @@ class LinearMemory:
     """What `Memory` and `SharedMemory` have in common.
 
     `type` is the type the memory was made with and `page_size` its unit of growth in bytes.
-    The rest is for engines: `size_bytes`, `view` (exactly the bytes in use), and `u16`, `u32`,
-    `u64` and `f64`, the same bytes as wider elements (the last, incomplete one left out).
-    Growing replaces all of these.
+    The rest is for engines: `size_bytes`, `view` (exactly the bytes in use), and after `widen`
+    `u16`, `u32`, `u64` and `f64`, the same bytes as wider elements (the last, incomplete one left
+    out).  Growing replaces all of these.
     """
 
     __slots__ = (
         "__weakref__",
         "_cell",
+        "_mapping",
         "_reserved",
         "_whole",
+        "_wide",
         "f64",
         "page_size",
         "size_bytes",
@@ -165,27 +116,40 @@ class LinearMemory:
         minimum = ty.limits.minimum * ty.page_size
         maximum = maximum_bytes(ty)
         wanted = RESERVATION if maximum is None else min(maximum, RESERVATION)
-        # The mapping is never closed: it goes when the last view of it does.
-        mapping, self._reserved = reserve(minimum, max(minimum, wanted))
-        self._whole = memoryview(mapping)
+        mapping = reserve(minimum, max(minimum, wanted))
+        self._reserved = mapping.size
+        self._mapping = mapping
+        self._whole = mapping.lend(self)
         # For native code: the base address and the size in bytes.
-        base = ctypes.addressof(ctypes.c_char.from_buffer(self._whole))
-        self._cell = array("Q", [base, 0])
+        self._cell = array("Q", [mapping.address, 0])
+        self._wide = False
         self.type = ty
         self.page_size = ty.page_size
         self._resize(minimum)
 
     def _resize(self, size: int) -> None:
+        if self._wide:
+            self._cast(size)
+        self._mapping.used = size
+        self.view = self._whole[:size]
+        self._cell[1] = size
+        # Last: another thread that has seen the new size can use the new views.
+        self.size_bytes = size
+
+    def widen(self) -> None:
+        """Make the views of wider elements, which are kept up to date from now on."""
+        if not self._wide:
+            self._cast(self.size_bytes)
+            self._wide = True
+
+    def _cast(self, size: int) -> None:
         whole = self._whole
         u16 = whole[: size & ~1].cast("H")
         u32 = whole[: size & ~3].cast("I")
         wide = whole[: size & ~7]
         u64, f64 = wide.cast("Q"), wide.cast("d")
         # All or nothing, should a signal handler raise in here.
-        self.view, self.u16, self.u32, self.u64, self.f64 = whole[:size], u16, u32, u64, f64
-        self._cell[1] = size
-        # Last: another thread that has seen the new size can use the new views.
-        self.size_bytes = size
+        self.u16, self.u32, self.u64, self.f64 = u16, u32, u64, f64
 
     def cell_address(self) -> int:
         """Where the base address and the size in bytes are, as two words, for native code.

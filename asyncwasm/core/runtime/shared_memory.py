@@ -38,6 +38,8 @@ class SharedMemory(LinearMemory):
         # Who waits at an address, first come first.
         self.waiters: Final[dict[int, deque[Waiter]]] = {}
         self._setup(ty)
+        # Before there are threads that could do it at the same time.
+        self.widen()
 
     @staticmethod
     def new(engine: Engine, ty: MemoryType) -> SharedMemory:

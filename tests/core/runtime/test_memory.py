@@ -11,7 +11,7 @@ from array import array
 
 import pytest
 
-from asyncwasm.core.runtime import linear
+from asyncwasm.core.runtime import mapping
 from asyncwasm.core.runtime.config import Config
 from asyncwasm.core.runtime.engine import Engine
 from asyncwasm.core.runtime.memory import Memory, create_memory
@@ -47,6 +47,7 @@ def test_a_new_memory_is_zero_and_of_its_minimum_size(store):
 
 def test_the_views_are_one_memory(store):
     memory = Memory.new(store, memory_type(1))
+    memory.widen()
     memory.view[8:16] = bytes(range(1, 9))
     assert memory.u16[4] == 0x0201
     assert memory.u32[2] == 0x04030201
@@ -63,6 +64,7 @@ def test_the_views_are_one_memory(store):
 
 def test_wide_views_leave_out_an_incomplete_element(store):
     memory = Memory.new(store, memory_type(7, page_size=1))
+    memory.widen()
     views = (memory.view, memory.u16, memory.u32, memory.u64, memory.f64)
     assert [len(v) for v in views] == [7, 3, 1, 0, 0]
     assert memory.page_size_log2 == 0
@@ -70,6 +72,7 @@ def test_wide_views_leave_out_an_incomplete_element(store):
 
 def test_growing(store):
     memory = Memory.new(store, memory_type(1, 3))
+    memory.widen()
     assert memory.grow(store, 1) == 1
     assert memory.grow(store, 0) == 2
     assert memory.ty(store) == memory_type(2, 3)
@@ -252,6 +255,7 @@ def test_memories_go_as_soon_as_they_are_dropped(store):
 def test_ten_thousand_memories_at_once(store):
     memories = [Memory.new(store, memory_type(1)) for _ in range(10_000)]
     for number, memory in enumerate(memories):
+        memory.widen()
         memory.u32[0] = number
     assert [memory.u32[0] for memory in memories] == list(range(10_000))
     assert memories[-1].grow_raw(100) == 1
@@ -307,13 +311,13 @@ def test_reserving_asks_for_less_and_less(monkeypatch):
         def madvise(self, advice):
             pass
 
-    monkeypatch.setattr(linear.mmap, "mmap", Full)
-    _, size = linear.reserve(PAGE, 16 * PAGE)
+    monkeypatch.setattr(mapping.mmap, "mmap", Full)
+    size = mapping.reserve(PAGE, 16 * PAGE).size
     assert size == PAGE
     assert [n // PAGE for n in tried] == [16, 16, 8, 4, 2, 1]
     tried.clear()
     with pytest.raises(ResourceLimitError, match=f"^failed to allocate a memory of {4 * PAGE}"):
-        linear.reserve(4 * PAGE, 6 * PAGE)
+        mapping.reserve(4 * PAGE, 6 * PAGE)
     assert [n // PAGE for n in tried] == [6, 6, 4]
 
 
@@ -391,3 +395,27 @@ def test_a_module_may_define_a_shared_memory(sharing):
     made = create_memory(store, memory_type(1, 2, shared=True), store.wait)
     assert isinstance(made, SharedMemory)
     assert made.engine is sharing
+
+
+def test_dropped_memories_are_used_again_empty(store):
+    if not mapping.MAX_IDLE:
+        pytest.skip("memory is not kept on this system")
+    gc.collect()
+    mapping._idle.clear()
+    memory = Memory.new(store, memory_type(1))
+    address = memory._mapping.address
+    memory.view[5] = 7
+    held = memory.view[4:6]
+    del memory
+    gc.collect()
+    # Who still looks at it keeps it.
+    assert bytes(held) == b"\0\7"
+    other = Memory.new(store, memory_type(1))
+    assert other._mapping.address != address
+    other.view[5] = 7
+    address = other._mapping.address
+    del other
+    gc.collect()
+    again = Memory.new(store, memory_type(1))
+    assert again._mapping.address == address
+    assert not any(again.view)

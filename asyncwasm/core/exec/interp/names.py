@@ -87,10 +87,16 @@ class Names:
         return self._bind(self._constants.name(value), "value", value)
 
 
+def _memory(instance: Any, index: Any) -> Any:
+    memory = instance.memories[index]
+    memory.widen()
+    return memory
+
+
 # What a binding stands for in an instance; callables of functions are the engine's business.
 RESOLVERS: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "value": lambda instance, value: value,
-    "memory": lambda instance, index: instance.memories[index],
+    "memory": _memory,
     "table": lambda instance, index: instance.tables[index],
     "elements": lambda instance, index: instance.tables[index].elements,
     "global": lambda instance, index: instance.globals[index],

@@ -102,7 +102,7 @@ class NativeExecutor:
                 self._settle(func)
             return func.raw(*args)
 
-        self._portable.install(func, first_call, first_raw)
+        func.fn, func.raw = first_call, first_raw
 
     def _settle(self, func: Func) -> None:
         """Give `func` code: the machine's, or the portable if it cannot have that."""
