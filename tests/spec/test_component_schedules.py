@@ -48,10 +48,12 @@ def on_asyncio(main: Main) -> None:
 @pytest.mark.parametrize("engine", ["interpreter", "native"])
 @pytest.mark.parametrize("script", parameters("async"))
 def test_seeds(script: Path, engine: str, run: Callable[[Main], None]) -> None:
+    text = script.read_bytes()
+
     async def main() -> None:
         for seed in range(SEEDS):
             engine_ = engine_for(script, engine, scheduler_seed=seed)
-            check(script, await run_script(script.read_bytes(), engine=engine_))
+            check(script, await run_script(text, engine=engine_))
 
     run(main)
 
@@ -60,25 +62,25 @@ def test_seeds(script: Path, engine: str, run: Callable[[Main], None]) -> None:
 @pytest.mark.parametrize("engine", ["interpreter", "native"])
 @pytest.mark.parametrize("script", parameters("async"))
 def test_cancellation(script: Path, engine: str, run: Callable[[Main], None]) -> None:
-    engine_ = engine_for(script, engine)
+    engine_, text = engine_for(script, engine), script.read_bytes()
     count = 0
 
     async def measure() -> None:
         nonlocal count
-        counting = At(-1, lambda: None, run_script(script.read_bytes(), engine=engine_))
+        counting = At(-1, lambda: None, run_script(text, engine=engine_))
         await counting
         count = counting.count
 
     run(measure)
     step = 1 if EXHAUSTIVE else max(1, count // SOME)
     for number in range(1, count + 1, step):
-        run(lambda number=number: cancel_at(script, engine_, number))  # type: ignore[misc]
+        run(lambda number=number: cancel_at(text, engine_, number))  # type: ignore[misc]
         gc.collect()
         assert not live_fibers(), number
         assert not BUDGET.users
 
 
-async def cancel_at(script: Path, engine: Engine, number: int) -> None:
+async def cancel_at(text: bytes, engine: Engine, number: int) -> None:
     """Run a script and cancel it at one of its suspensions, of which the last may be shielded."""
     with anyio.CancelScope() as scope:
-        await At(number, scope.cancel, run_script(script.read_bytes(), engine=engine))
+        await At(number, scope.cancel, run_script(text, engine=engine))
