@@ -25,8 +25,13 @@ from ._fiber import current as current
 from ._fiber import suspend as suspend
 from ._switch import live_fibers as live_fibers
 from ._switch import take_stack as take_stack
+from ._tasks import Child as Child
+from ._tasks import Children as Children
+from ._tasks import open_children as open_children
 
 __all__ = [
+    "Child",
+    "Children",
     "Fiber",
     "ThreadEvent",
     "await_",
@@ -42,6 +47,7 @@ __all__ = [
     "maybe_await",
     "new_event",
     "on_fiber",
+    "open_children",
     "suspend",
     "take_stack",
     "turn",

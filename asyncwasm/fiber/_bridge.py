@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Generator
 from types import FrameType, coroutine
 from typing import Any, final
 
-__all__ = ["ThreadEvent", "checkpoint", "current_task", "new_event", "turn"]
+__all__ = ["ThreadEvent", "checkpoint", "current_task", "new_event", "running", "turn"]
 
 
 @coroutine
@@ -36,7 +36,7 @@ async def checkpoint() -> None:
 
 def turn() -> Awaitable[None]:
     """What `checkpoint` awaits."""
-    trio, loop = _running()
+    trio, loop = running()
     if trio is not None:
         return trio.checkpoint()  # type: ignore[no-any-return]
     return _no_turn() if loop is None else _asyncio_turn()
@@ -44,7 +44,7 @@ def turn() -> Awaitable[None]:
 
 def current_task() -> object | None:
     """The task of the event loop that is running, or None outside of both libraries."""
-    trio, loop = _running()
+    trio, loop = running()
     if trio is not None:
         return trio.current_task()  # type: ignore[no-any-return]
     if loop is not None:
@@ -67,7 +67,7 @@ class ThreadEvent:
         import anyio
 
         self._event = anyio.Event()
-        trio, _ = _running()
+        trio, _ = running()
         if trio is not None:
             self._call_soon = trio.current_trio_token().run_sync_soon
         else:
@@ -85,7 +85,7 @@ class ThreadEvent:
             await self._event.wait()
 
 
-def _running(modules: dict[str, Any] = sys.modules) -> tuple[Any, Any]:
+def running(modules: dict[str, Any] = sys.modules) -> tuple[Any, Any]:
     """`trio.lowlevel`, if trio is the library that runs here, and the running asyncio loop."""
     loop = modules["asyncio.events"]._get_running_loop() if "asyncio.events" in modules else None
     if "trio.lowlevel" not in modules:

@@ -13,14 +13,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
-import anyio
-
 from asyncwasm.errors import Trap, TrapCode
-from asyncwasm.fiber import await_, checkpoint, current_task, new_event
+from asyncwasm.fiber import Child, Children, await_, checkpoint, current_task, new_event
 
 if TYPE_CHECKING:
-    from anyio.abc import TaskGroup
-
     from ..runtime.state import StoreState
     from .scheduler import Scheduler
 
@@ -36,52 +32,32 @@ class HostTask:
     It is `idle` while it can only go on when a guest does something.
     """
 
-    __slots__ = ("_scope", "cancelled", "idle", "name")
+    __slots__ = ("child", "idle", "name")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.cancelled = False
         self.idle = False
-        self._scope = anyio.CancelScope()
+        self.child: Child | None = None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it is to end, or has ended, because of `cancel`."""
+        return self.child is not None and self.child.cancelled
 
     def cancel(self) -> None:
         """Cancel it at what it awaits."""
-        self.cancelled = True
-        self._scope.cancel()
-
-    async def run(self, awaitable: Awaitable[Any], loop: Loop, done: Done) -> None:
-        """Await it, and post what came of it: `done(value, None)` or `done(None, error)`.
-
-        An error is None there if it was cancelled, which is then to be seen in `cancelled`.
-        """
-        value: Any = None
-        failure: BaseException | None = None
-        finished = False
-        try:
-            with self._scope:
-                try:
-                    value = await awaitable
-                    finished = True
-                except Exception as error:
-                    failure = error
-                    finished = True
-            if finished:
-                self.cancelled = False
-            if finished or self._scope.cancelled_caught:
-                loop.post(lambda: done(value, failure))
-        finally:
-            loop.tasks.pop(self, None)
-            loop.wake()
+        if self.child is not None:
+            self.child.cancel()
 
 
 class Loop:
     """A scope in which a store's guests make progress."""
 
-    def __init__(self, state: StoreState, group: TaskGroup) -> None:
+    def __init__(self, state: StoreState, children: Children) -> None:
         self.state = state
         self.tasks: dict[HostTask, None] = {}
         self.driver = current_task()
-        self._group = group
+        self._children = children
         self._posted: deque[Callable[[], None]] = deque()
         self._event: Any = None
         self.closed = False
@@ -106,17 +82,25 @@ class Loop:
         self.wake()
 
     def spawn(self, awaitable: Awaitable[Any], name: str, done: Done) -> HostTask:
-        """Await something in a task of its own; `done` is posted when that has ended."""
+        """Await something in a task of its own; `done` is posted when that has ended.
+
+        It is `done(value, None)` or `done(None, error)`, with an error of None too where the task
+        was cancelled.
+        """
         task = HostTask(name)
+
+        def ended(child: Child, value: Any, error: BaseException | None) -> None:
+            self.tasks.pop(task, None)
+            self.post(lambda: done(value, error))
+
         self.tasks[task] = None
-        self._group.start_soon(task.run, awaitable, self, done, name=name)
+        task.child = self._children.start(awaitable, ended, name)
         return task
 
     def close(self) -> None:
         """The scope has ended."""
         self.closed = True
         self.state.loop = None
-        self._group.cancel_scope.cancel()
         for event in self.waiting:
             event.set()
 

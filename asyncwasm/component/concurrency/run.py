@@ -6,11 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, TypeVarTuple, cast, final
 
-import anyio
-
 from asyncwasm.core.runtime.calls import at_turn, enter, run_sync
 from asyncwasm.errors import Trap, TrapCode, UsageError
-from asyncwasm.fiber import current_task, new_event
+from asyncwasm.fiber import current_task, new_event, open_children
 
 from ..runtime.state import state_of
 from .lift import Lifted, is_finished
@@ -107,19 +105,14 @@ class JoinHandle(Generic[R]):
 
 @asynccontextmanager
 async def _scope(store: Store[Any]) -> AsyncIterator[Loop]:
-    # Opens the one loop of a store.  A single exception comes out as it is.
+    # Opens the one loop of a store.
     state = state_of(store)
-    try:
-        async with anyio.create_task_group() as group:
-            state.loop = loop = Loop(state, group)
-            try:
-                yield loop
-            finally:
-                loop.close()
-    except BaseExceptionGroup as errors:
-        if len(errors.exceptions) == 1:
-            raise errors.exceptions[0] from None
-        raise
+    async with open_children() as children:
+        state.loop = loop = Loop(state, children)
+        try:
+            yield loop
+        finally:
+            loop.close()
 
 
 async def run_concurrent(store: Store[T], fn: Callable[[Accessor[T]], Awaitable[R]]) -> R:
