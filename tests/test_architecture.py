@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import asyncwasm
+import asyncwasm.component
 import asyncwasm.fiber
 import asyncwasm.testing
 import asyncwasm.wasi
@@ -57,7 +58,10 @@ def test_a_package_says_what_it_is(package):
     assert ast.get_docstring(ast.parse(source))
 
 
-@pytest.mark.parametrize("module", [asyncwasm, asyncwasm.fiber, asyncwasm.testing, asyncwasm.wasi])
+@pytest.mark.parametrize(
+    "module",
+    [asyncwasm, asyncwasm.component, asyncwasm.fiber, asyncwasm.testing, asyncwasm.wasi],
+)
 def test_exports_are_complete(module):
     exported = module.__all__
     assert len(set(exported)) == len(exported)
@@ -105,7 +109,10 @@ def test_public_names_have_docstrings(name, value):
     assert inspect.getdoc(function), f"{name} has no docstring"
 
 
-@pytest.mark.parametrize("module", [asyncwasm, asyncwasm.fiber, asyncwasm.testing, asyncwasm.wasi])
+@pytest.mark.parametrize(
+    "module",
+    [asyncwasm, asyncwasm.component, asyncwasm.fiber, asyncwasm.testing, asyncwasm.wasi],
+)
 def test_public_names_are_in_the_reference(module):
     pages = "\n".join(p.read_text() for p in (ROOT / "docs/reference").glob("*.md"))
     entries = set(re.findall(r"^::: (\S+)$", pages, re.MULTILINE))
