@@ -11,6 +11,7 @@ from asyncwasm import (
     Caller,
     Config,
     Engine,
+    Instance,
     LinkError,
     MalformedError,
     Module,
@@ -508,3 +509,28 @@ def test_named_types_are_classes(engine):
     with pytest.raises(OverflowError, match="p.x: -1 is out of range for u32"):
         f.call(store, types.Point(-1, 2.0), "red")
     assert instance.types is types
+
+
+def test_core_functions_that_fail_poison_too(engine):
+    store, instance = instantiate(engine, ADD)
+    module = Module(engine, '(module (func (export "fail") unreachable) (func (export "ok")))')
+    core = Instance.new(store, module)
+    add = instance.get_func(store, "add")
+    assert add.call(store, 1, 2) == 3
+    for _ in range(2):
+        with pytest.raises(Trap, match="unreachable"):
+            core.get_func(store, "fail").call(store)
+        core.get_func(store, "ok").call(store)
+        with pytest.raises(Trap, match="cannot enter component instance"):
+            add.call(store, 1, 2)
+
+
+def test_hooks_see_calls_in_both_directions(engine):
+    store, instance = instantiate(
+        engine, ECHO, lambda linker: linker.root().func_wrap("shout", lambda text: text)
+    )
+    echo = instance.get_func(store, "echo")
+    seen = []
+    store.call_hook(lambda store, kind: seen.append(kind.name))
+    assert echo.call(store, "x") == "x"
+    assert seen == ["CALLING_WASM", "CALLING_HOST", "RETURNING_FROM_HOST", "RETURNING_FROM_WASM"]
