@@ -121,6 +121,7 @@ class Loop:
         posted = self._posted
         scheduler.on_ready.append(self.wake)
         begin = time.perf_counter()
+        looked = False
         try:
             while True:
                 while posted:
@@ -136,11 +137,19 @@ class Loop:
                         if posted:
                             continue
                     if scheduler.tick():
+                        looked = False
                         continue
                     if posted or until():
                         continue
                 if all(task.idle for task in self.tasks):
-                    raise deadlock(scheduler)
+                    if looked:
+                        raise deadlock(scheduler)
+                    # A cancellation may have reached the tasks first, and come here yet.
+                    looked = True
+                    if not self._wait(checkpoint(), gently):
+                        return
+                    continue
+                looked = False
                 self._event = event = new_event()
                 if not self._wait(event.wait(), gently):
                     return
