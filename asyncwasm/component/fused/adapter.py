@@ -71,13 +71,14 @@ class AdapterModule:
 
 
 def adapter(
-    ty: FuncType, caller: Side, callee: Side, *, post_return: bool = False
+    ty: FuncType, caller: Side, callee: Side, *, post_return: bool = False, catches: bool = False
 ) -> AdapterModule | None:
     """The adapter for a call of a function of type `ty`, both sides of which are synchronous.
 
-    Resources in `ty` are numbers, the same on both sides.  None if values of `ty` cannot be taken
-    over in WebAssembly alone, or if there are so many types in it that a module for them would
-    be too large.
+    With `catches`, an exception out of a guest's function is a trap; without, there must not be
+    any.  Resources in `ty` are numbers, the same on both sides.  None if values of `ty` cannot
+    be taken over in WebAssembly alone, or if there are so many types in it that a module for
+    them would be too large.
     """
     types = [t for _, t in ty.params] + ([] if ty.result is None else [ty.result])
     left = MAX_TYPES
@@ -85,7 +86,7 @@ def adapter(
         left = _count(part, left)
         if left <= 0:
             return None
-    return _adapter(ty, caller, callee, post_return)
+    return _adapter(ty, caller, callee, post_return, catches)
 
 
 def _count(ty: ValType, left: int) -> int:
@@ -120,15 +121,19 @@ def _has_handles(types: Iterable[ValType]) -> bool:
 
 
 @cache
-def _adapter(ty: FuncType, caller: Side, callee: Side, post_return: bool) -> AdapterModule:
-    return _Adapter(ty, caller, callee, post_return).make()
+def _adapter(
+    ty: FuncType, caller: Side, callee: Side, post_return: bool, catches: bool
+) -> AdapterModule:
+    return _Adapter(ty, caller, callee, post_return, catches).make()
 
 
 class _Adapter:
     """Writes one adapter."""
 
-    def __init__(self, ty: FuncType, caller: Side, callee: Side, post_return: bool) -> None:
-        self.module = Module()
+    def __init__(
+        self, ty: FuncType, caller: Side, callee: Side, post_return: bool, catches: bool
+    ) -> None:
+        self.module = Module(catches=catches)
         self.code = Code()
         self.caller = End("caller", caller)
         self.callee = End("callee", callee)
@@ -158,7 +163,7 @@ class _Adapter:
         own = [(f"$p{i}", t) for i, t in enumerate(self.lowered_params)]
         arguments = self._arguments(own)
         raw = [(code.local(t), t) for t in self.lifted_results]
-        code.add(f"{arguments} call $callee")
+        code.add(module.call("$callee", arguments, self.lifted_results))
         code.add(" ".join(f"local.set {name}" for name, _ in raw))
         self._scope("returned")
         given = self._given(own, raw)
@@ -166,10 +171,8 @@ class _Adapter:
             module.need("post-return", f"(func $post-return (param{results}))")
             inside = module.need_flag(self.callee)
             values = " ".join(f"local.get {name}" for name, _ in raw)
-            code.add(
-                f"i32.const 0 global.set {inside} {values} call $post-return"
-                f" i32.const 1 global.set {inside}"
-            )
+            clean_up = module.call("$post-return", values)
+            code.add(f"i32.const 0 global.set {inside} {clean_up} i32.const 1 global.set {inside}")
         self._scope("leave")
         code.add(given)
         signature = "".join(f" (param {name} {t})" for name, t in own)

@@ -20,6 +20,7 @@ class Fault(enum.IntEnum):
     LIST = 6
     UTF8 = 7
     UTF16 = 8
+    UNCAUGHT = 9
 
 
 FAULTS: Final[dict[int, TrapCode | str]] = {
@@ -32,6 +33,7 @@ FAULTS: Final[dict[int, TrapCode | str]] = {
     Fault.LIST: TrapCode.LIST_OUT_OF_BOUNDS,
     Fault.UTF8: "invalid utf8 encoding",
     Fault.UTF16: "invalid utf16 encoding",
+    Fault.UNCAUGHT: TrapCode.UNCAUGHT_EXCEPTION,
 }
 
 

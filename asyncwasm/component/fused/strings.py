@@ -97,6 +97,7 @@ class _Strings:
         return f"""(param $p {s}) (param $n {s}) (result {t} {t})
         (local $end {s}) (local $before {s}) (local $start {t}) (local $q {t}) (local $i {t})
         (local $c i32) (local $step i64) (local $units i64) (local $worst i64) (local $used i64)
+        (local $v v128) (local $w v128) (local $set v128)
         {self.source.widened("local.get $n")} local.set $units
         {body}"""
 
@@ -267,39 +268,91 @@ class _Strings:
         one = self._step_q(f"{self.t}.const 1")
         return f"local.get $q local.get $c i32.store8 {self.target.memory} {one}"
 
-    def _while_text(self, body: str) -> str:
-        """Repeat until the text ends; `body` leaves early with `br 1`, and ends with its stack."""
+    def _while_text(self, body: str, block: str = "") -> str:
+        """Repeat until the text ends; `body` leaves early with `br 1`, and ends with its stack.
+
+        `block` takes several characters at once, where it can, and then starts over.
+        """
         return f"""block loop local.get $p local.get $end {self.s}.ge_u br_if 1
-        {body} br 0 end end"""
+        {block} {body} br 0 end end"""
+
+    # --- many characters at once -------------------------------------------------------------
+
+    def _block(self, size: int, plain: str, take: str, step: int) -> str:
+        """Take `size` bytes if there are so many and `plain` gives 1 for them.
+
+        `$v` and, if there are 32, `$w` have them.  `take` stores what they become, `step` bytes.
+        """
+        s, memory = self.s, self.source.memory
+        more = f"local.get $p v128.load {memory} offset=16 local.set $w" if size == 32 else ""
+        forward = self._step_q(f"{self.t}.const {step}") if step else ""
+        return f"""local.get $end local.get $p {s}.sub {s}.const {size} {s}.ge_u
+        if local.get $p v128.load {memory} local.set $v {more} {plain}
+        if {take} {self._step_p(f"{s}.const {size}")} {forward} br 2 end end"""
+
+    def _store(self, value: str, offset: int = 0) -> str:
+        return f"local.get $q {value} v128.store {self.target.memory} offset={offset}"
+
+    def _none_set(self, value: str, mask: int) -> str:
+        """Whether no lane of 16 bits in `value` has any bit of `mask`."""
+        lanes = f"v128.const i16x8 {' '.join([f'{mask:#x}'] * 8)}"
+        return f"{value} {lanes} v128.and v128.any_true i32.eqz"
+
+    def _bytes_to_utf16(self, source: str) -> str:
+        """16 bytes, each of which is a character."""
+        ascii = "local.get $v i8x16.bitmask i32.eqz" if source == "utf8" else "i32.const 1"
+        low = self._store("local.get $v i16x8.extend_low_i8x16_u")
+        high = self._store("local.get $v i16x8.extend_high_i8x16_u", 16)
+        return self._block(16, ascii, f"{low} {high}", 32)
+
+    def _bytes_to_bytes(self) -> str:
+        """16 bytes of ASCII."""
+        ascii = "local.get $v i8x16.bitmask i32.eqz"
+        return self._block(16, ascii, self._store("local.get $v"), 16)
+
+    def _units_to_bytes(self, mask: int) -> str:
+        """16 units of UTF-16 that have no bit of `mask`."""
+        small = self._none_set("local.get $v local.get $w v128.or", mask)
+        narrow = self._store("local.get $v local.get $w i8x16.narrow_i16x8_u")
+        return self._block(32, small, narrow, 16)
+
+    def _units_to_units(self, take: str, step: int) -> str:
+        """8 units of UTF-16 without a surrogate."""
+        high = f"v128.const i16x8 {' '.join(['0xf800'] * 8)}"
+        surrogate = f"v128.const i16x8 {' '.join(['0xd800'] * 8)}"
+        none = f"local.get $v {high} v128.and {surrogate} i16x8.eq v128.any_true i32.eqz"
+        return self._block(16, none, take, step)
+
+    def _to_utf16_block(self, source: str) -> str:
+        if source == "utf16":
+            return self._units_to_units(self._store("local.get $v"), 16)
+        return self._bytes_to_utf16(source)
 
     # --- whole strings -----------------------------------------------------------------------
 
     def _copy_utf8(self, source: str) -> str:
         s = self.s
         step = self.source.narrowed("local.get $step i64.const 32 i64.shr_u")
+        ascii = "local.get $v local.get $w v128.or i8x16.bitmask i32.eqz"
+        body = f"""local.get $p i32.load8_u {self.source.memory} i32.const 0x80 i32.lt_u
+        if {self._step_p(f"{s}.const 1")}
+        else local.get $p local.get $end call {self._decode_utf8()} local.set $step
+        {self._step_p(step)} end"""
         return f"""{self._end(1)} local.get $p local.set $before
-        {
-            self._while_text(f'''
-            local.get $end local.get $p {s}.sub {s}.const 8 {s}.ge_u
-            if local.get $p i64.load {self.source.memory}
-              i64.const 0x8080808080808080 i64.and i64.eqz
-              if {self._step_p(f"{s}.const 8")} br 2 end end
-            local.get $p i32.load8_u {self.source.memory} i32.const 0x80 i32.lt_u
-            if {self._step_p(f"{s}.const 1")}
-            else local.get $p local.get $end call {self._decode_utf8()} local.set $step
-            {self._step_p(step)} end''')
-        }
+        {self._while_text(body, self._block(32, ascii, "", 0))}
         local.get $before local.set $p
         {self._new(1, "local.get $units")} {self._copy("local.get $units")}
         {self._result("local.get $units")}"""
 
     def _validate_utf16(self) -> str:
-        """Read all of the text, leaving in `$i` at the target's size what any unit has set."""
+        """Read all of the text, leaving in `$worst` what bits any character has set."""
+        body = f"""{self._read("utf16")}
+        local.get $worst local.get $c i64.extend_i32_u i64.or local.set $worst"""
+        collect = "local.get $set local.get $v v128.or local.set $set"
+        wide = self._none_set("local.get $set", 0xFF00)
         return f"""{self._end(2)} local.get $p local.set $before
-        {
-            self._while_text(f'''{self._read("utf16")}
-            local.get $worst local.get $c i64.extend_i32_u i64.or local.set $worst''')
-        }
+        {self._while_text(body, self._units_to_units(collect, 0))}
+        {wide} i32.eqz if local.get $worst i64.const 0x100 i64.or local.set $worst end
         local.get $before local.set $p"""
 
     def _copy_utf16(self, source: str) -> str:
@@ -317,10 +370,16 @@ class _Strings:
         size = "local.get $units i64.const 1 i64.shl"
         again = self._allocate("local.get $start", size, 1, "local.get $units")
         bound = self.target.narrowed("local.get $units")
+        at = f"local.get $start local.get $i {t}.const 1 {t}.shl {t}.add"
         return f"""{self._validate_utf16()} {self._new(2, size)} {self._copy(size)}
         local.get $worst i64.const 0x100 i64.lt_u
         if (result {t} {t})
         block loop local.get $i {bound} {t}.ge_u br_if 1
+        {bound} local.get $i {t}.sub {t}.const 16 {t}.ge_u
+        if local.get $start local.get $i {t}.add
+        {at} v128.load {memory} {at} v128.load {memory} offset=16 i8x16.narrow_i16x8_u
+        v128.store {memory}
+        local.get $i {t}.const 16 {t}.add local.set $i br 1 end
         local.get $start local.get $i {t}.add
         local.get $start local.get $i {t}.const 1 {t}.shl {t}.add i32.load16_u {memory}
         i32.store8 {memory}
@@ -330,9 +389,10 @@ class _Strings:
 
     def _to_utf16(self, source: str) -> str:
         """From UTF-8, or from Latin-1, of which each character takes a unit."""
+        text = f"{self._read(source)} {self._write_utf16()}"
         body = f"""{self._end(1)} {self._new(2, "local.get $worst")}
         local.get $start local.set $q
-        {self._while_text(f"{self._read(source)} {self._write_utf16()}")}"""
+        {self._while_text(text, self._bytes_to_utf16(source))}"""
         worst = "local.get $units i64.const 1 i64.shl local.set $worst"
         if source == "latin1":
             return f"{worst} {body} {self._result('local.get $units')}"
@@ -342,43 +402,47 @@ class _Strings:
     def _to_utf8(self, source: str) -> str:
         """From UTF-16 or Latin-1, in the hope that it is ASCII."""
         t = self.t
-        unit, load, factor = (1, "i32.load8_u", 2) if source == "latin1" else (2, "i32.load16_u", 3)
+        if source == "latin1":
+            unit, load, factor, block = 1, "i32.load8_u", 2, self._bytes_to_bytes()
+        else:
+            unit, load, factor, block = 2, "i32.load16_u", 3, self._units_to_bytes(0xFF80)
         more = self._allocate("local.get $start", "local.get $units", 1, "local.get $worst")
         start = f"local.get $start {self.target.narrowed('local.get $used')} {t}.add"
+        ascii = f"""local.get $p {load} {self.source.memory} local.tee $c
+        i32.const 0x80 i32.ge_u br_if 1
+        {self._step_p(f"{self.s}.const {unit}")} {self._write_byte()}"""
+        text = f"""{self._read(source)} local.get $c i32.const 0x80 i32.lt_u
+        if {self._write_byte()} else {self._write_utf8()} end"""
         return f"""{self._end(unit)} {self._new(1, "local.get $units")}
         local.get $start local.set $q
-        {
-            self._while_text(f'''
-            local.get $p {load} {self.source.memory} local.tee $c i32.const 0x80 i32.ge_u br_if 1
-            {self._step_p(f"{self.s}.const {unit}")} {self._write_byte()}''')
-        }
+        {self._while_text(ascii, block)}
         local.get $p local.get $end {self.s}.ge_u
         if (result {t} {t}) {self._result("local.get $units")} else
         {self._used()}
         local.get $units i64.const {factor} i64.mul local.set $worst {more}
         {start} local.set $q
-        {
-            self._while_text(f'''{self._read(source)}
-            local.get $c i32.const 0x80 i32.lt_u
-            if {self._write_byte()} else {self._write_utf8()} end''')
-        }
+        {self._while_text(text, block)}
         {self._used()} {self._shrink(1)} {self._result("local.get $used")} end"""
 
     def _to_latin1(self, source: str) -> str:
         """From UTF-8 or UTF-16, in the hope that it is Latin-1."""
         t, memory = self.t, self.target.memory
-        unit = 1 if source == "utf8" else 2
+        if source == "utf8":
+            unit, block = 1, self._bytes_to_bytes()
+        else:
+            unit, block = 2, self._units_to_bytes(0xFF00)
         more = self._allocate("local.get $start", "local.get $units", 2, "local.get $worst")
-        double = f"{t}.const 1 {t}.shl"
         inflated = self.target.narrowed("local.get $used")
+        narrow = f"""local.get $p local.set $before {self._read(source)}
+        local.get $c i32.const 0x100 i32.ge_u if local.get $before local.set $p br 2 end
+        {self._write_byte()}"""
+        text = f"{self._read(source)} {self._write_utf16()}"
+        double = f"{t}.const 1 {t}.shl"
+        from_ = f"local.get $start local.get $i {t}.add"
+        to = f"local.get $start local.get $i {double} {t}.add"
         return f"""{self._end(unit)} {self._new(2, "local.get $units")}
         local.get $start local.set $q
-        {
-            self._while_text(f'''local.get $p local.set $before {self._read(source)}
-            local.get $c i32.const 0x100 i32.ge_u
-            if local.get $before local.set $p br 2 end
-            {self._write_byte()}''')
-        }
+        {self._while_text(narrow, block)}
         {self._used()}
         local.get $p local.get $end {self.s}.ge_u
         if (result {t} {t})
@@ -386,11 +450,13 @@ class _Strings:
         else local.get $units i64.const 1 i64.shl local.set $worst {more}
         {inflated} local.set $i
         block loop local.get $i {t}.eqz br_if 1
+        local.get $i {t}.const 16 {t}.ge_u
+        if local.get $i {t}.const 16 {t}.sub local.set $i {from_} v128.load {memory} local.set $v
+        {to} local.get $v i16x8.extend_high_i8x16_u v128.store {memory} offset=16
+        {to} local.get $v i16x8.extend_low_i8x16_u v128.store {memory} br 1 end
         local.get $i {t}.const 1 {t}.sub local.set $i
-        local.get $start local.get $i {double} {t}.add
-        local.get $start local.get $i {t}.add i32.load8_u {memory}
-        i32.store16 {memory} br 0 end end
+        {to} {from_} i32.load8_u {memory} i32.store16 {memory} br 0 end end
         local.get $start {inflated} {double} {t}.add local.set $q
-        {self._while_text(f"{self._read(source)} {self._write_utf16()}")}
+        {self._while_text(text, self._to_utf16_block(source))}
         {self._used()} {self._shrink(2)}
         {self._tagged("local.get $used i64.const 1 i64.shr_u")} end"""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,15 +14,10 @@ from .faults import Fault
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of a call: how it encodes strings, and whether its memory has 64-bit addresses.
-
-    `has_memory` and `has_realloc` say whether its options name them.
-    """
+    """One side of a call: how it encodes strings, and whether its memory has 64-bit addresses."""
 
     encoding: StringEncoding = StringEncoding.UTF8
     memory64: bool = False
-    has_memory: bool = False
-    has_realloc: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +64,12 @@ def trap(fault: Fault) -> str:
 class Module:
     """An adapter module as far as it is written.
 
-    Imports and helper functions come to be when they are first asked for.
+    Imports and helper functions come to be when they are first asked for.  With `catches`,
+    exceptions of guest functions end the call.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, catches: bool = False) -> None:
+        self._catches: Final = catches
         self.imports: Final[dict[str, str]] = {}
         self._functions: Final[dict[str, str]] = {}
         self.need("trap", "(func $trap (param i32))")
@@ -80,6 +77,16 @@ class Module:
     def need(self, name: str, item: str) -> None:
         """Import `name`, described by the text `item`."""
         self.imports.setdefault(name, item)
+
+    def call(self, function: str, arguments: str, results: Iterable[NumType] = ()) -> str:
+        """Call a guest's function."""
+        call = f"{arguments} call {function}"
+        if not self._catches:
+            return call
+        types = "".join(f" {t}" for t in results)
+        return f"""block $done (result{types}) block $caught
+        try_table (result{types}) (catch_all $caught) {call} end br $done end
+        {trap(Fault.UNCAUGHT)} end"""
 
     def need_memory(self, end: End) -> None:
         """Import the memory of `end`."""
@@ -130,15 +137,15 @@ class Module:
         self.need(name, f"(func ${name} (param {f'{pointer} ' * 4}) (result {pointer}))")
         flag, check = self.need_flag(end), self.check(end)
         at = end.widened("local.get $new")
+        sizes = (end.narrowed(f"local.get ${size}") for size in ("old-size", "align", "size"))
+        arguments = " ".join(("local.get $old", *sizes))
         return self.helper(
             f"{end.name}.allocate",
             lambda: (
                 f"""(param $old {pointer}) (param $old-size i64) (param $align i64)
             (param $size i64) (param $fault i32) (result {pointer}) (local $new {pointer})
             i32.const 0 global.set {flag}
-            local.get $old {end.narrowed("local.get $old-size")}
-            {end.narrowed("local.get $align")} {end.narrowed("local.get $size")}
-            call ${name} local.set $new
+            {self.call(f"${name}", arguments, (pointer,))} local.set $new
             i32.const 1 global.set {flag}
             {at} local.get $align i64.const 1 i64.sub i64.and i64.const 0 i64.ne
             if {trap(Fault.UNALIGNED)} end

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, final
 
 from asyncwasm.component.compile.program import ImportModule
-from asyncwasm.core import DefType, Func, FuncType, Module, NumType
+from asyncwasm.core import DefType, Feature, Func, FuncType, Module, NumType
 from asyncwasm.core.runtime.instance import instantiate
 
 from ..fused import Side, adapter, raise_fault
@@ -24,6 +24,17 @@ if TYPE_CHECKING:
     from .instance import InstanceData
     from .task import Thread
 
+# What adapters are made of.
+_FEATURES: Final = frozenset(
+    (
+        Feature.BULK_MEMORY,
+        Feature.MULTI_MEMORY,
+        Feature.MULTI_VALUE,
+        Feature.MUTABLE_GLOBAL,
+        Feature.SIGN_EXTENSION,
+        Feature.SIMD,
+    )
+)
 _NOTHING: Final = DefType.of(FuncType())
 _TAKES_I32: Final = DefType.of(FuncType((NumType.I32,)))
 _HANDLE: Final = DefType.of(FuncType((NumType.I32,), (NumType.I32,)))
@@ -31,7 +42,8 @@ _HANDLE: Final = DefType.of(FuncType((NumType.I32,), (NumType.I32,)))
 
 def fused_call(data: InstanceData, trampoline: GuestCall) -> Func | None:
     """The function of another instance, through an adapter; None where there can be none."""
-    if not data.store.engine.is_native or not data.plain or _may_throw(data.program):
+    engine = data.store.engine
+    if not engine.is_native or not data.plain or not engine.config.features >= _FEATURES:
         return None
     module = _module(data, trampoline)
     if module is None:
@@ -46,10 +58,7 @@ def fused_call(data: InstanceData, trampoline: GuestCall) -> Func | None:
 
 
 def _may_throw(program: Program) -> bool:
-    """Whether there may be exceptions, which must not pass from one component to another.
-
-    Those of adapters are not compiled to catch them, for native code would not be for it.
-    """
+    """Whether there may be exceptions, which must not pass from one component to another."""
     return any(module.info.tags for module in program.modules) or any(
         isinstance(item, ImportModule) for item in program.imports
     )
@@ -67,6 +76,7 @@ def _module(data: InstanceData, trampoline: GuestCall) -> Module | None:
         _side(trampoline.options),
         _side(inner),
         post_return=inner.post_return is not None,
+        catches=_may_throw(data.program),
     )
     if made is None:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -72,7 +73,13 @@ def _offset(ty: ValType, data: Any) -> Any:
 
 
 def check_call(
-    engine: Engine, rng: random.Random, params: list[ValType], result: ValType | None, *sides: Side
+    engine: Engine,
+    rng: random.Random,
+    params: list[ValType],
+    result: ValType | None,
+    *sides: Side,
+    make: Callable[[random.Random, ValType, Classes], Any] = random_value,
+    times: int = 3,
 ) -> None:
     """Call with random values, and compare what arrives, and each call of an allocator."""
     classes = Classes()
@@ -80,11 +87,11 @@ def check_call(
     ty = FuncType(tuple((f"p{i}", t) for i, t in enumerate(params)), result)
     call = Call(engine, ty, *sides)
     caller, callee = call.caller, call.callee
-    for _ in range(3):
-        values = tuple(random_value(rng, t, classes) for t in params)
-        given = None if result is None else random_value(rng, result, classes)
+    for _ in range(times):
+        caller.top = callee.top = 8
+        values = tuple(make(rng, t, classes) for t in params)
+        given = None if result is None else make(rng, result, classes)
         arrived: list[Any] = []
-        top = callee.top
 
         def body(*flat: Any, given: Any = given, arrived: list[Any] = arrived) -> Any:
             arrived.extend(abi.lift_params(ty.params, callee.options)(callee, flat))
@@ -105,7 +112,7 @@ def check_call(
         raw = call.run(*flat)
         # What the general path does with the same, in a memory of its own.
         shadow = Context()
-        shadow.top = top
+        assert shadow.top == 8
         outer, inner = (
             replace(one.options, adapter=True, source_encoding=other.options.string_encoding)
             for one, other in ((caller, callee), (callee, caller))
@@ -147,6 +154,26 @@ def test_strings(portable: Engine, caller: Side, callee: Side) -> None:
         check_call(portable, rng, [strings], strings, caller, callee)
 
 
+def long_text(rng: random.Random, ty: ValType, classes: Classes) -> str:
+    """Runs of characters that encodings tell apart, long enough to be taken many at once."""
+    alphabets = ("ab", "é\xff\x80", "Ā☃\ud7ff\ue000", "🍰\U0010ffff")
+    most = rng.choice((1, 2, 4))
+    runs = range(rng.randrange(5))
+    return "".join(
+        rng.choice(alphabets[rng.randrange(most)]) * rng.choice((1, 7, 16, 17, 33, 64))
+        for _ in runs
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("caller", SIDES, ids=str)
+@pytest.mark.parametrize("callee", SIDES, ids=str)
+def test_long_strings(portable: Engine, caller: Side, callee: Side) -> None:
+    rng = random.Random(f"{caller} {callee}")
+    text = Primitive.STRING
+    check_call(portable, rng, [text], text, caller, callee, make=long_text, times=25)
+
+
 @pytest.mark.slow
 def test_native() -> None:
     pytest.importorskip("llvmlite")
@@ -155,4 +182,6 @@ def test_native() -> None:
     for caller, callee in ((SIDES[0], SIDES[2]), (SIDES[5], SIDES[0])):
         strings = [Primitive.STRING, List(Tuple((Primitive.STRING, Primitive.CHAR)))]
         check_call(engine, rng, strings, Option(Primitive.STRING), caller, callee)
+        text = Primitive.STRING
+        check_call(engine, rng, [text], text, caller, callee, make=long_text, times=50)
     check_call(engine, rng, [random_type(rng)], random_type(rng), SIDES[0], SIDES[0])
