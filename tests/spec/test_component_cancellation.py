@@ -1,6 +1,5 @@
-"""The concurrent programs of the Component Model's suite, under many schedules and cancelled.
+"""The concurrent programs of the Component Model's suite, cancelled in the middle.
 
-`ASYNCWASM_SEEDS` is how many schedules each program is run under (a few, unless it says so);
 `ASYNCWASM_EXHAUSTIVE=1` cancels each program at every suspension instead of at some.
 """
 
@@ -24,11 +23,10 @@ from asyncwasm.testing import run_script
 from tests.invariants.test_cancellation import At
 
 from .suite import engine_for
-from .test_components import check, parameters
+from .test_components import parameters
 
 pytestmark = [pytest.mark.spec, pytest.mark.slow]
 
-SEEDS = int(os.environ.get("ASYNCWASM_SEEDS", "2"))
 EXHAUSTIVE = os.environ.get("ASYNCWASM_EXHAUSTIVE") == "1"
 # Otherwise, about how many of a program's suspensions are cancelled.
 SOME = 4
@@ -42,20 +40,6 @@ def on_trio(main: Main) -> None:
 
 def on_asyncio(main: Main) -> None:
     asyncio.run(main())
-
-
-@pytest.mark.parametrize("run", [on_trio, on_asyncio])
-@pytest.mark.parametrize("engine", ["interpreter", "native"])
-@pytest.mark.parametrize("script", parameters("async"))
-def test_seeds(script: Path, engine: str, run: Callable[[Main], None]) -> None:
-    text = script.read_bytes()
-
-    async def main() -> None:
-        for seed in range(SEEDS):
-            engine_ = engine_for(script, engine, scheduler_seed=seed)
-            check(script, await run_script(text, engine=engine_))
-
-    run(main)
 
 
 @pytest.mark.parametrize("run", [on_trio, on_asyncio])
