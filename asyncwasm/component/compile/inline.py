@@ -70,6 +70,8 @@ if TYPE_CHECKING:
 # Each instantiation of a component copies what it does, and a component may instantiate others
 # twice that do the same: the size of the program is not bounded by that of the component.
 MAX_INSTANCES: Final = 1000
+# And how deep instantiations may lie within each other: compiling them recurses.
+MAX_DEPTH: Final = 100
 MAX_INITIALIZERS: Final = 100_000
 
 _THREADS: Final = ("thread.", "context.")
@@ -222,6 +224,8 @@ class _Compiler:
         parents = self.program.parents
         if len(parents) >= MAX_INSTANCES:
             raise ResourceLimitError(f"component instantiates more than {MAX_INSTANCES} components")
+        if len(self._ancestors(parent)) >= MAX_DEPTH:
+            raise ResourceLimitError(f"components instantiate each other {MAX_DEPTH} levels deep")
         parents.append(parent)
         return len(parents) - 1
 

@@ -145,6 +145,21 @@ def test_components_that_multiply_are_refused(engine):
         Component(engine, nested)
 
 
+def test_components_within_components_without_end_are_refused(engine):
+    def chain(length):
+        links = "".join(
+            f"(component $c{i} (alias outer $root $c{i - 1} (component $x))"
+            "(instance (instantiate $x)))"
+            for i in range(1, length)
+        )
+        return f"(component $root (component $c0) {links} (instance (instantiate $c{length - 1})))"
+
+    Component(engine, chain(99))
+    for length in (100, 900):
+        with pytest.raises(ResourceLimitError, match="instantiate each other 100 levels deep"):
+            Component(engine, chain(length))
+
+
 def test_what_is_unsupported_is_refused(engine):
     with pytest.raises(ValidationError):
         Component(engine, '(component (import "v" (value u32)))')
