@@ -1,9 +1,11 @@
 """The Component Model: components compiled, linked, instantiated and called."""
 
-from asyncwasm.core import Engine, Store
+from asyncwasm.core import Engine as _Engine
+from asyncwasm.core import Store as _Store
 
 from .component import Component
-from .concurrency.diagnosis import StoreConcurrency, TaskInfo, ThreadInfo
+from .concurrency.diagnosis import StoreConcurrency as _StoreConcurrency
+from .concurrency.diagnosis import TaskInfo, ThreadInfo
 from .concurrency.error_context import ErrorContext
 from .concurrency.host_future import FutureReader, FutureWriter, open_future
 from .concurrency.host_stream import StreamReader, StreamWriter, open_stream
@@ -53,5 +55,5 @@ __all__ = [
     "open_stream",
 ]
 
-Store.concurrency = StoreConcurrency()
-Engine.components = Component
+_Store.concurrency = _StoreConcurrency()
+_Engine.components = Component
