@@ -24,6 +24,6 @@ MAX_NAME_BYTES: Final = 100_000
 MAX_TYPE_DEPTH: Final = 100
 MAX_TYPE_SIZE: Final = 100_000
 # How many parts the type of an instance or a component has, counted with repetition.
-MAX_ITEM_SIZE: Final = 200_000
+MAX_ITEM_SIZE: Final = 100_000
 # How many steps validation takes in substituting in types and in comparing them.
-MAX_WORK: Final = 3_000_000
+MAX_WORK: Final = 1_000_000

@@ -114,10 +114,10 @@ def module_types() -> bytes:
 )
 def test_hostile(make: Callable[[], bytes]):
     data = component(make())
-    start = time.monotonic()
+    start = time.process_time()
     with contextlib.suppress(ResourceLimitError, ValidationError):
         validated(data)
-    assert time.monotonic() - start < SECONDS
+    assert time.process_time() - start < SECONDS
 
 
 @pytest.mark.parametrize(
