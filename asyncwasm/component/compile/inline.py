@@ -72,7 +72,7 @@ if TYPE_CHECKING:
 MAX_INSTANCES: Final = 1000
 # And how deep instantiations may lie within each other: compiling them recurses.
 MAX_DEPTH: Final = 100
-MAX_INITIALIZERS: Final = 100_000
+MAX_DEFINITIONS: Final = 2_000_000
 
 _THREADS: Final = ("thread.", "context.")
 _PLAIN: Final = frozenset(("resource.new", "resource.drop", "resource.rep"))
@@ -143,10 +143,10 @@ class _Frame:
             frame = frame.parent
         raise AssertionError(f"unbound resource type {identity!r}")
 
-    def bind(self, resources: Mapping[ResourceId, Path], exports: Mapping[str, Any]) -> None:
+    def bind(self, resources: Mapping[ResourceId, Path], instance: InstanceItem) -> None:
         """Say what the resource types are that came with an instance."""
         for identity, path in resources.items():
-            item: Any = InstanceItem(dict(exports))
+            item: Any = instance
             for name in path:
                 item = item.exports[name]
             assert isinstance(item, ResourceItem)
@@ -161,6 +161,7 @@ class _Compiler:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.program = Program()
+        self._definitions = 0
         self._modules: dict[tuple[int, int], int] = {}
         # What was extracted already, by kind.
         self._memories: dict[CoreDef, int] = {}
@@ -170,6 +171,9 @@ class _Compiler:
     # Definitions -----------------------------------------------------------------------------
 
     def define(self, frame: _Frame, definition: syntax.Definition) -> None:
+        self._definitions += 1
+        if self._definitions > MAX_DEFINITIONS:
+            raise ResourceLimitError("component instantiates too much")
         match definition:
             case syntax.CoreModuleDef():
                 self._module(frame)
@@ -217,8 +221,6 @@ class _Compiler:
                 )
             case syntax.ImportDecl():
                 raise AssertionError("an import is resolved by whoever instantiates")
-        if len(self.program.initializers) > MAX_INITIALIZERS:
-            raise ResourceLimitError("component instantiates too much")
 
     def new_instance(self, parent: int | None) -> int:
         parents = self.program.parents
@@ -246,7 +248,7 @@ class _Compiler:
 
     def _add_instance(self, frame: _Frame, item: InstanceItem) -> None:
         space = frame.spaces[Sort.INSTANCE]
-        frame.bind(frame.scope.instances[len(space)].resources, item.exports)
+        frame.bind(frame.scope.instances[len(space)].resources, item)
         space.append(item)
 
     def _alias(self, frame: _Frame, alias: syntax.ExportAlias) -> None:
