@@ -172,6 +172,16 @@ class Classes:
             found = self._classes.setdefault(ty, self._make(ty))
         return found
 
+    def __getitem__(self, label: str) -> Any:
+        """The class for the type that is imported or exported under this name.
+
+        Raises `KeyError` if there is none with a class.
+        """
+        for name, made in self:
+            if name == label:
+                return made
+        raise KeyError(label)
+
     def __iter__(self) -> Iterator[tuple[str, type]]:
         """The named classes, by the labels of their types."""
         for ty, label in list(self._names.items()):
