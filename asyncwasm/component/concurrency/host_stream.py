@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # What one turn of an iteration asks for at most.
-_CHUNK = 1 << 16
+_CHUNK = 1 << 20
 
 
 class _Source:

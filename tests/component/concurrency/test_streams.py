@@ -249,3 +249,35 @@ async def test_a_future_that_never_comes(engine: Engine) -> None:
 
         group.start_soon(call)
     del writer
+
+
+@pytest.mark.slow
+async def test_a_long_stream_takes_bounded_memory(engine: Engine) -> None:
+    most, total = 1 << 16, 64 << 20
+    store, instance = await new(engine, relay("u8", 1, most))
+    chunk = bytes(range(256)) * 1024
+    sent = received = ahead = 0
+
+    async def main(accessor: Accessor) -> None:
+        nonlocal received, ahead
+        writer, given = open_stream(store)
+
+        async def write() -> None:
+            nonlocal sent
+            async with writer:
+                while sent < total:
+                    await writer.send(chunk)
+                    sent += len(chunk)
+
+        accessor.spawn(write)
+        reader = await through(instance, accessor, given)
+        async for part in reader:
+            assert part == chunk[received % 256 :][: len(part)]
+            received += len(part)
+            ahead = max(ahead, sent - received)
+
+    await store.run_concurrent(main)
+    assert received == total
+    # What each guest has read and not yet written is all there is on the way.
+    assert ahead <= 2 * most + len(chunk)
+    assert store.tasks() == []
