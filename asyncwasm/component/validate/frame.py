@@ -226,6 +226,9 @@ class Frame:
             entity.what.name = name.name
             self.imported[entity.what] = (name.name,)
         self._name("import", name, entity, offset)
+        # Who gives something for the import cannot know what the component itself makes.
+        if not isinstance(entity, ModuleType) and not self.defined.keys().isdisjoint(entity.free):
+            raise ValidationError("local resource type found in imports", offset=offset)
         self.imports[name.name] = entity
         self.push(entity)
 

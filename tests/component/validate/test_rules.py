@@ -163,6 +163,15 @@ def test_stackful_lift():
     [
         ("(type (map f32 u8))", "map key"),
         ("(type (list u8 0))", "more than zero"),
+        (
+            '(type $r (resource (rep i32))) (import "r" (type (eq $r)))',
+            "local resource type found in imports",
+        ),
+        (
+            '(type (component (export "r" (type $r (sub resource)))'
+            ' (import "c" (component (import "q" (type (eq $r)))))))',
+            "local resource type found in imports",
+        ),
         ('(import "r" (type $r (sub resource))) (type (stream (borrow $r)))', "borrow"),
         ('(import "r" (type $r (sub resource))) (type (future (borrow $r)))', "borrow"),
         ("(core type $a (module)) (core type (array (ref $a)))", "refers to a module type"),
