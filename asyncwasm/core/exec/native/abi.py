@@ -53,6 +53,8 @@ class Word(enum.IntEnum):
     """Points to the store's words for an exception that is on its way; see `thrown`."""
     TAGS = 13
     """A list: for each tag its `Tag`."""
+    TYPES = 14
+    """A list: for each type of the module its `DefType`."""
 
 
 # The words of a slot: the address of the word that holds the address of the function's code, or
@@ -114,6 +116,20 @@ class Helper(enum.IntEnum):
     """`(tag, *values)`: a new exception."""
     RAISE_THROWN = 22
     """`(exception)`: raise it as an error of Python's."""
+    ARRAY_NEW = 23
+    """`(type, value, length)`: a new array."""
+    ARRAY_NEW_DATA = 24
+    """`(type, segment, start, count)`: a new array."""
+    ARRAY_NEW_ELEM = 25
+    """`(type, segment, start, count)`: a new array."""
+    ARRAY_FILL = 26
+    """`(array, start, value, count)`."""
+    ARRAY_COPY = 27
+    """`(target, to, source, start, count)`."""
+    ARRAY_INIT_DATA = 28
+    """`(type, segment, array, to, start, count)`."""
+    ARRAY_INIT_ELEM = 29
+    """`(type, segment, array, to, start, count)`."""
 
 
 CONTEXT_WORDS: Final = len(Word)
@@ -123,6 +139,11 @@ CONTEXT_WORDS: Final = len(Word)
 LIST_SIZE: Final = 16
 LIST_ITEMS: Final = 24
 BYTES_DATA: Final = 32
+FLOAT_VALUE: Final = 16
+# The first digit of an `int`, the bits that each has, and what says how many there are.
+LONG_TAG: Final = 16
+LONG_DIGIT: Final = 24
+DIGIT_BITS: Final = 30
 
 # C functions of the running interpreter that generated code calls, with their IR types.
 C_FUNCTIONS: Final = {
@@ -144,6 +165,7 @@ C_FUNCTIONS: Final = {
     "PyObject_Vectorcall": "ptr (ptr, ptr, i64, ptr)",
     "Py_DecRef": "void (ptr)",
     "_Py_Dealloc": "void (ptr)",
+    "PyType_GenericAlloc": "ptr (ptr, i64)",
     "PyErr_Occurred": "ptr ()",
     "PyErr_Fetch": "void (ptr, ptr, ptr)",
     "PyErr_NormalizeException": "void (ptr, ptr, ptr)",

@@ -50,10 +50,8 @@ from .compiler import CompileError, Unit, compile_unit
 from .emit import Emitter, c_call, ir_type, object_address
 from .exits import result_type
 from .glue import (
-    METADATA,
     any_null,
     box,
-    conversions,
     failure,
     go_on_if,
     new_none,
@@ -62,6 +60,7 @@ from .glue import (
     signature,
     unbox,
 )
+from .prelude import METADATA, conversions
 from .refs import NULL, REF
 
 if TYPE_CHECKING:

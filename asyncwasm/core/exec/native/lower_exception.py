@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from asyncwasm.core.binary.immediates import Catch
+from asyncwasm.core.runtime.exnref import ExnRef
 from asyncwasm.errors import TrapCode
 
 from .abi import THROWN, Helper, Word
@@ -16,7 +17,7 @@ from .lower import lowering
 from .objects import ask
 from .operands import Slots
 from .refs import NULL, PYTHON, REF, release
-from .support import exception_offsets
+from .support import slot_offset
 
 if TYPE_CHECKING:
     from .body import Body
@@ -71,7 +72,7 @@ def _handle(body: Body, handlers: Handlers, clauses: list[tuple[Catch, Label]]) 
     mine, other = out.fresh("thrown"), out.fresh("other")
     out.branch(out.op(f"icmp eq ptr {exn}, null"), other, mine)
     out.label(mine)
-    tag_at, fields_at = exception_offsets()
+    tag_at, fields_at = slot_offset(ExnRef, "tag"), slot_offset(ExnRef, "fields")
     tag = out.op(f"load ptr, ptr {out.op(f'getelementptr i8, ptr {exn}, i64 {tag_at}')}, {PYTHON}")
     for catch, label in clauses:
         unmatched = out.fresh("unmatched")

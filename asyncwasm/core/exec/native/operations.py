@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from asyncwasm.core.runtime import gc, gc_bulk
+from asyncwasm.core.runtime.gc import ArrayRef
+from asyncwasm.core.types import ArrayType, StorageType
 from asyncwasm.errors import ThrownException, Trap, TrapCode
 
 if TYPE_CHECKING:
@@ -36,6 +39,54 @@ def operations(here: Callable[[], Instance]) -> list[Callable[..., Any]]:
         here().elems[segment] = []
 
     return [table_grow, table_fill, table_copy, table_init, elem_drop]
+
+
+def array_operations(here: Callable[[], Instance]) -> list[Callable[..., Any]]:
+    """The helpers from `ARRAY_NEW` to `ARRAY_INIT_ELEM`."""
+
+    def element(ty: int) -> StorageType:
+        comp = here().info.types[ty].comp
+        assert isinstance(comp, ArrayType)
+        return comp.field.storage
+
+    def new(ty: int, value: Any, length: int) -> ArrayRef:
+        return gc.new_array(here().info.types[ty], value, length)
+
+    def new_data(ty: int, segment: int, start: int, count: int) -> ArrayRef:
+        instance = here()
+        values = gc_bulk.data_elements(instance.datas[segment], element(ty), start, count)
+        return ArrayRef(instance.info.types[ty], values)
+
+    def new_elem(ty: int, segment: int, start: int, count: int) -> ArrayRef:
+        instance = here()
+        values = gc_bulk.segment_elements(instance.elems[segment], start, count)
+        return ArrayRef(instance.info.types[ty], values)
+
+    def init_data(
+        ty: int, segment: int, array: ArrayRef | None, to: int, start: int, count: int
+    ) -> None:
+        data = here().datas[segment]
+        gc_bulk.array_init_data(array, to, start, count, data, element(ty))
+
+    def init_elem(
+        ty: int, segment: int, array: ArrayRef | None, to: int, start: int, count: int
+    ) -> None:
+        gc_bulk.array_init_elem(array, to, start, count, here().elems[segment])
+
+    makers = [_allocating(maker) for maker in (new, new_data, new_elem)]
+    return [*makers, gc_bulk.array_fill, gc_bulk.array_copy, init_data, init_elem]
+
+
+def _allocating(make: Callable[..., ArrayRef]) -> Callable[..., ArrayRef]:
+    """`make`, which traps if there is no memory."""
+
+    def maker(*args: Any) -> ArrayRef:
+        try:
+            return make(*args)
+        except MemoryError:
+            raise Trap(TrapCode.ALLOCATION_TOO_LARGE) from None
+
+    return maker
 
 
 def raise_thrown(exn: ExnRef) -> NoReturn:

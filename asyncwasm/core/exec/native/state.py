@@ -21,8 +21,8 @@ from asyncwasm.errors import Trap, TrapCode
 from .abi import CONTEXT_WORDS, Word
 from .exits import TRAPS
 from .gates import data_address
-from .operations import operations, raise_thrown
-from .support import value_offset
+from .operations import array_operations, operations, raise_thrown
+from .support import slot_offset
 from .ticker import tick
 
 if TYPE_CHECKING:
@@ -130,10 +130,11 @@ class InstanceState:
             [
                 cell_of(item)
                 if isinstance(item.type.content, NumType)
-                else id(item) + value_offset()
+                else id(item) + slot_offset(Global, "value")
                 for item in instance.globals
             ],
         )
+        self.types: Final = array("Q", [id(t) for t in instance.info.types])
         self.tags: Final = array("Q", [id(t) for t in instance.tags])
         self.tables: Final = array("Q", [id(t.elements) for t in instance.tables])
         self._stand_ins: Final[dict[Func, _StandIn]] = {}
@@ -165,6 +166,7 @@ class InstanceState:
             self._finish,
             self._throw,
             raise_thrown,
+            *array_operations(self._here),
         ]
         self._helper_pointers: Final = array("Q", [id(h) for h in self._helpers])
         context = [0] * CONTEXT_WORDS
@@ -177,6 +179,7 @@ class InstanceState:
         context[Word.FUNCS] = address_of(self.funcs)
         context[Word.ARGUMENTS] = address_of(store.interrupt.arguments)
         context[Word.EXCEPTION] = address_of(store.interrupt.exception)
+        context[Word.TYPES] = address_of(self.types)
         context[Word.TAGS] = address_of(self.tags)
         context[Word.GLOBALS] = address_of(self.globals)
         context[Word.TABLES] = address_of(self.tables)

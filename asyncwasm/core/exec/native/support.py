@@ -9,11 +9,18 @@ import sysconfig
 from functools import cache
 from typing import Any, Final
 
-from asyncwasm.core.runtime.exnref import ExnRef
 from asyncwasm.core.runtime.func import Func
-from asyncwasm.core.runtime.global_ import Global
 
-from .abi import BYTES_DATA, C_FUNCTIONS, LIST_ITEMS, LIST_SIZE
+from .abi import (
+    BYTES_DATA,
+    C_FUNCTIONS,
+    DIGIT_BITS,
+    FLOAT_VALUE,
+    LIST_ITEMS,
+    LIST_SIZE,
+    LONG_DIGIT,
+    LONG_TAG,
+)
 from .stack import lowest_address
 
 
@@ -52,6 +59,7 @@ def _layout_holds() -> bool:
             for n, item in enumerate(items)
         )
         and ctypes.string_at(id(text) + BYTES_DATA, 16) == text
+        and _numbers_hold()
     )
 
 
@@ -69,19 +77,36 @@ def fast_offset() -> int | None:
 
 
 @cache
-def exception_offsets() -> tuple[int, int]:
-    """Where an `ExnRef` keeps its tag and its fields."""
-    marks: Any = object(), object()
-    probe = ExnRef(*marks)
-    words = list((ctypes.c_size_t * (ExnRef.__basicsize__ // 8)).from_address(id(probe)))
-    tag, fields = (8 * words.index(id(mark)) for mark in marks)
-    return tag, fields
+def slot_offset(cls: type, name: str) -> int:
+    """Where objects of `cls` keep a slot."""
+    probe: Any = object.__new__(cls)
+    cls.__dict__[name].__set__(probe, _MARK)
+    words = (ctypes.c_size_t * (cls.__basicsize__ // 8)).from_address(id(probe))
+    return 8 * list(words).index(id(_MARK))
 
 
 @cache
-def value_offset() -> int:
-    """Where a `Global` of a reference type keeps its value."""
-    probe = object.__new__(Global)
-    Global.__dict__["value"].__set__(probe, _MARK)
-    words = (ctypes.c_size_t * (Global.__basicsize__ // 8)).from_address(id(probe))
-    return 8 * list(words).index(id(_MARK))
+def digits_tag(count: int) -> int:
+    """What says that a positive integer has so many digits, one or two."""
+    number = 1 << DIGIT_BITS * count - 1
+    return ctypes.c_size_t.from_address(id(number) + LONG_TAG).value
+
+
+def _numbers_hold() -> bool:
+    def tag(number: int) -> int:
+        return ctypes.c_size_t.from_address(id(number) + LONG_TAG).value
+
+    def digit(number: int, place: int) -> int:
+        return ctypes.c_uint32.from_address(id(number) + LONG_DIGIT + 4 * place).value
+
+    base = 1 << DIGIT_BITS
+    ones, twos, others = (1, 2, 77777, base - 1), (base, base * base - 1), (-1, base * base)
+    return (
+        all(tag(n) == digits_tag(1) and digit(n, 0) == n for n in ones)
+        and all(tag(n) == digits_tag(2) and digit(n, 0) + base * digit(n, 1) == n for n in twos)
+        and not any(tag(n) in (digits_tag(1), digits_tag(2)) for n in others)
+        and ctypes.c_double.from_address(id(_FLOAT) + FLOAT_VALUE).value == _FLOAT
+    )
+
+
+_FLOAT: Final = 1234.5

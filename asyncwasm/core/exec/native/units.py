@@ -18,9 +18,10 @@ from . import opaque, ticker
 from .body import LARGEST, Body
 from .compiler import CompileError, Unit, compile_unit
 from .exits import NotCoveredError
-from .glue import STUBS, call_import, call_python, finisher, lazy, plain_way, prelude
+from .glue import STUBS, call_import, call_python, finisher, lazy, plain_way
 from .lower import LOWERINGS
 from .passing import in_registers
+from .prelude import prelude
 from .state import address_of
 from .workers import BACKGROUND
 
