@@ -142,6 +142,22 @@ class StreamReader(HostEnd, Generic[T]):
         except EndOfStream:
             raise StopAsyncIteration from None
 
+    async def pipe(self, sink: Any) -> None:
+        """Send everything to `sink` as it comes, and close both when the writer has closed.
+
+        `sink` has `send` or `send_all`, and perhaps `aclose`: a memory channel or a byte stream of
+        trio's or anyio's, or a `StreamWriter`.  Raises what these raise.
+        """
+        send = getattr(sink, "send", None) or sink.send_all
+        try:
+            async with self:
+                async for item in self:
+                    await send(item)
+        finally:
+            close = getattr(sink, "aclose", None)
+            if close is not None:
+                await close()
+
     def _give(self) -> tuple[Link, Any]:
         self._check_usable()
         self._given = True

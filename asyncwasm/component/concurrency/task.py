@@ -101,7 +101,9 @@ class Task(sync.Task):
     def check_may_block(self) -> None:
         """Trap if it is not allowed to block, whether or not it would have to."""
         if not self.may_block:
-            raise Trap(TrapCode.CANNOT_BLOCK_SYNC_TASK)
+            error = Trap(TrapCode.CANNOT_BLOCK_SYNC_TASK)
+            error.add_note(f"{self.describe()} has a synchronous type and has not returned")
+            raise error
 
     @property
     def needs_exclusive(self) -> bool:

@@ -214,6 +214,36 @@ async def test_tasks_tell_what_they_do(engine: Engine) -> None:
     store.close()
 
 
+def test_a_seed_replays_the_order() -> None:
+    """On asyncio: trio shuffles its tasks, and with them the order in which calls end."""
+    order = FAN_OUT.replace(
+        "(call $drop (i32.load (i32.const 8)))",
+        """(call $drop (i32.load (i32.const 8)))
+        (local.set $sum
+          (i32.add (i32.mul (local.get $sum) (i32.const 31)) (i32.load (i32.const 8))))""",
+    ).replace("(br_if $summed (i32.eqz (local.get $i)))", "(br $summed)")
+
+    async def run(seed: int | None) -> int:
+        everybody = anyio.Event()
+
+        async def work(n: int) -> int:
+            if n == 7:
+                everybody.set()
+            await everybody.wait()
+            return n
+
+        store, instance = await instance_of(new_engine(scheduler_seed=seed), order, work=work)
+        return await instance.get_func(store, "run").call_async(store, 8)
+
+    async def main() -> None:
+        results = [await run(seed) for seed in range(5)]
+        assert results == [await run(seed) for seed in range(5)]
+        assert len(set(results)) > 1
+        assert await run(None) == await run(None)
+
+    asyncio.run(main())
+
+
 def test_not_without_an_event_loop(engine: Engine) -> None:
     async def work(n: int) -> int:
         return n

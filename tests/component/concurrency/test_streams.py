@@ -176,6 +176,22 @@ async def test_a_reader_that_has_had_enough(engine: Engine) -> None:
     assert store.tasks() == []
 
 
+async def test_channels(engine: Engine) -> None:
+    store, instance = await new(engine, relay("u32", 4, 2))
+    send_in, receive_in = anyio.create_memory_object_stream[int](3)
+    send_out, receive_out = anyio.create_memory_object_stream[int](30)
+    async with send_in:
+        for i in range(3):
+            await send_in.send(i)
+
+    async def main(accessor: Accessor) -> None:
+        await (await through(instance, accessor, receive_in)).pipe(send_out)
+
+    await store.run_concurrent(main)
+    async with receive_out:
+        assert [item async for item in receive_out] == [0, 1, 2]
+
+
 async def test_an_error_of_a_source(engine: Engine) -> None:
     store, instance = await new(engine, relay("u32", 4, 4))
 
