@@ -74,7 +74,7 @@ MAX_INSTANCES: Final = 1000
 MAX_DEPTH: Final = 100
 MAX_DEFINITIONS: Final = 2_000_000
 
-_THREADS: Final = ("thread.", "context.")
+_STORAGE: Final = frozenset(("context.get", "context.set"))
 _PLAIN: Final = frozenset(("resource.new", "resource.drop", "resource.rep"))
 
 
@@ -229,6 +229,8 @@ class _Compiler:
         if len(self._ancestors(parent)) >= MAX_DEPTH:
             raise ResourceLimitError(f"components instantiate each other {MAX_DEPTH} levels deep")
         parents.append(parent)
+        self.program.plain.append(True)
+        self.program.stores.append(False)
         return len(parents) - 1
 
     def _item(self, frame: _Frame, what: SortIndex) -> Any:
@@ -394,7 +396,9 @@ class _Compiler:
         assert isinstance(ty, FuncType)
         core = frame.spaces[Sort.CORE_FUNC][definition.core_func]
         options = self._options(frame, definition.options)
-        self.program.has_async |= ty.is_async or options.is_async
+        if ty.is_async or options.is_async:
+            self.program.has_async = True
+            self.program.plain[frame.instance] = False
         frame.spaces[Sort.FUNC].append(
             LiftedFunction(
                 substitute_func(ty, frame.resource),
@@ -410,6 +414,11 @@ class _Compiler:
         ty = substitute_func(frame.scope.funcs[definition.func], frame.resource)
         core_type = self._core_type(frame)
         trampoline: Trampoline
+        plain = self.program.plain
+        if ty.is_async or not (
+            isinstance(callee, ImportedFunction) or plain[callee.options.instance]
+        ):
+            plain[frame.instance] = False
         if isinstance(callee, ImportedFunction):
             trampoline = HostCall(callee.index, ty, options, core_type)
         elif self._related(frame.instance, callee.options.instance):
@@ -446,8 +455,11 @@ class _Compiler:
         elif definition.result is not None:
             ty = frame.value_type(definition.result)
         program = self.program
-        program.has_threads |= name.startswith(_THREADS)
-        program.has_async |= name not in _PLAIN
+        if name in _STORAGE:
+            program.stores[frame.instance] = True
+        elif name not in _PLAIN:
+            program.has_async = True
+            program.plain[frame.instance] = False
         self._add_trampoline(
             frame,
             Builtin(

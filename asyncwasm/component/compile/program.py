@@ -288,11 +288,11 @@ class Program:
     """A compiled component.
 
     `parents` has for each component instance the number of the one it was made by, None for the
-    component's own, which is number 0.  `type_names` are names by which imports and exports know
-    types.  `has_threads` says that something looks at thread
-    indices or storage, `has_async` that a task may do other things than to run and return.
-    `adapters` has modules for calls between component instances, by their binaries; it fills when
-    there are first such instances.
+    component's own, which is number 0.  `plain` says of each whether calls of it do nothing but run
+    and return, with no built-in that could tell one task from another, here or in what it calls;
+    `stores` whether a built-in looks at what a thread keeps.  `has_async` says that there is an
+    instance that is not plain, or an import that is not.  `type_names` are names by which imports
+    and exports know types.
     """
 
     imports: list[Import] = field(default_factory=list)
@@ -301,12 +301,13 @@ class Program:
     trampolines: list[Trampoline] = field(default_factory=list)
     exports: dict[str, Any] = field(default_factory=dict)
     parents: list[int | None] = field(default_factory=list)
+    plain: list[bool] = field(default_factory=list)
+    stores: list[bool] = field(default_factory=list)
     type_names: list[tuple[str, ValType]] = field(default_factory=list)
     core_instances: int = 0
     memories: int = 0
     tables: int = 0
     funcs: int = 0
     resources: int = 0
-    has_threads: bool = False
     has_async: bool = False
     adapters: dict[bytes, Module] = field(default_factory=dict)

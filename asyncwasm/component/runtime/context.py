@@ -68,7 +68,7 @@ class Context(AbiContext):
         fn = self._realloc.fn
         before, instance.may_leave = instance.may_leave, False
         try:
-            if instance.data.program.has_threads:
+            if instance.stores:
                 result = self._with_blank_storage(fn, old, old_size, alignment, new_size)
             else:
                 result = fn(old, old_size, alignment, new_size)

@@ -43,7 +43,13 @@ _HANDLE: Final = DefType.of(FuncType((NumType.I32,), (NumType.I32,)))
 def fused_call(data: InstanceData, trampoline: GuestCall) -> Func | None:
     """The function of another instance, through an adapter; None where there can be none."""
     engine = data.store.engine
-    if not engine.is_native or not data.plain or not engine.config.features >= _FEATURES:
+    target = data.instances[trampoline.callee.options.instance]
+    if (
+        not engine.is_native
+        or not target.plain
+        or target.stores
+        or not engine.config.features >= _FEATURES
+    ):
         return None
     module = _module(data, trampoline)
     if module is None:

@@ -34,7 +34,7 @@ def guest_call(data: InstanceData, trampoline: GuestCall) -> Callable[..., Any]:
     outer, inner = trampoline.options, callee.options
     caller, target = data.instances[outer.instance], data.instances[inner.instance]
     ty = trampoline.type
-    if not data.plain:
+    if not target.plain:
         return lower_guest(data, trampoline)
     func = data.func(callee.core)
     post = None if inner.post_return is None else data.funcs[inner.post_return]
@@ -44,7 +44,7 @@ def guest_call(data: InstanceData, trampoline: GuestCall) -> Callable[..., Any]:
     outer_abi, inner_abi = adapter_options(outer, inner), adapter_options(inner, outer)
     by_pointer = is_by_pointer(result, outer_abi)
 
-    if _NUMBERS.issuperset(types) and len(types) <= MAX_FLAT_PARAMS and post is None and data.plain:
+    if _NUMBERS.issuperset(types) and len(types) <= MAX_FLAT_PARAMS and post is None:
 
         def number_call(*flat: Any) -> Any:
             if not caller.may_leave:
@@ -54,7 +54,13 @@ def guest_call(data: InstanceData, trampoline: GuestCall) -> Callable[..., Any]:
             except ThrownException:
                 raise Trap(TrapCode.UNCAUGHT_EXCEPTION) from None
 
-        return number_call
+        def number_call_of_its_own(*flat: Any) -> Any:
+            thread = target.enter()
+            raw = number_call(*flat)
+            target.leave(thread)
+            return raw
+
+        return number_call_of_its_own if target.stores else number_call
 
     abi = data.component.abi
     lift_params = abi.lift_params(ty.params, outer_abi)

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 class ComponentInstance:
     """One component instance.  See "Component Instances" in the Canonical ABI.
 
-    `idle` is a thread to be used again, where nothing can tell it from a new one.  What concerns
+    `plain` and `stores` are the program's; `idle` is a thread to be used again where nothing can
+    tell it from a new one.  What concerns
     concurrent calls is None or 0 until there are any.
     """
 
@@ -45,15 +46,21 @@ class ComponentInstance:
         "idle",
         "may_leave",
         "parent",
+        "plain",
         "state",
+        "stores",
         "threads",
         "waiting_to_enter",
     )
 
-    def __init__(self, data: InstanceData, parent: ComponentInstance | None) -> None:
+    def __init__(self, data: InstanceData, number: int) -> None:
+        program = data.program
+        parent = program.parents[number]
         self.data = data
+        self.plain = program.plain[number]
+        self.stores = program.stores[number]
         self.state = data.state
-        self.parent = parent
+        self.parent = None if parent is None else data.instances[parent]
         self.handles = HandleTable()
         self.threads = HandleTable()
         self.may_leave = True
@@ -77,7 +84,7 @@ class ComponentInstance:
         state = self.state
         thread = self.idle
         if thread is None:
-            thread = Thread(Task(self, state.current)) if self.data.plain else sync_thread(self)
+            thread = Thread(Task(self, state.current)) if self.plain else sync_thread(self)
         else:
             self.idle = None
             thread.task.caller = state.current
@@ -87,8 +94,9 @@ class ComponentInstance:
     def leave(self, thread: Thread) -> None:
         """End a synchronous call that was successful: the caller's thread is current again."""
         self.state.current = thread.task.caller
-        if self.data.plain:
-            self.idle = thread
+        if self.plain:
+            if not self.stores:
+                self.idle = thread
         else:
             self.threads.remove(thread.index)
 
@@ -142,8 +150,8 @@ class InstanceData:
         self.component = component
         program: Program = component.program
         self.program = program
-        # Whether one thread will do for all calls of a component instance.
-        self.plain = not (program.has_threads or program.has_async)
+        # Whether all component instances are `plain`, and nothing else is going on.
+        self.plain = not program.has_async
         self.imports = imports
         self.core_instances: list[Instance] = []
         self.memories: list[Memory | SharedMemory] = [None] * program.memories  # type: ignore[list-item]
@@ -153,9 +161,8 @@ class InstanceData:
         self.trampolines: list[Func | None] = [None] * len(program.trampolines)
         self.runners: dict[LiftedFunction, Any] = {}
         self.instances: list[ComponentInstance] = []
-        for parent in program.parents:
-            outer = None if parent is None else self.instances[parent]
-            self.instances.append(ComponentInstance(self, outer))
+        for number in range(len(program.parents)):
+            self.instances.append(ComponentInstance(self, number))
 
     def item(self, core: CoreDef) -> Extern:
         """A core item that exists by now."""

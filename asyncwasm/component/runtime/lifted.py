@@ -71,7 +71,7 @@ class Runner:
         self._name = name
         # The core function, where nothing but its call stands between the host and the values.
         self._core: Func | None = None
-        if self._scalar and data.plain and lifted.options.post_return is None:
+        if self._scalar and self._instance.plain and lifted.options.post_return is None:
             self._core = data.func(lifted.core)
         results = lifted.core_type.func.results
         self._mask = _MASKS.get(results[0]) if results else None
@@ -87,7 +87,7 @@ class Runner:
         """Call it from a sync entry point whose split check has passed."""
         if len(args) != self._count:
             raise TypeError(f"expected {self._count} argument(s), got {len(args)}")
-        if self._task is not None:
+        if self._task is not None and not self._instance.plain:
             return self._finish(call_sync(self._task, caller, args))
         store = self._data.store
         state = self._state
@@ -106,6 +106,8 @@ class Runner:
             result = enter(store, self._run, args, False)
         except BaseException:
             state.current = current
+            if store.failed:
+                state.scheduler.close()
             raise
         return result if self._scalar and not self._fallible else self._finish(result)
 
