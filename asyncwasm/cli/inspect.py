@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+from typing import Any, Final
 
 from asyncwasm.component.binary import decode_component
-from asyncwasm.component.types import ComponentType
+from asyncwasm.component.types import (
+    ComponentType,
+    FuncType,
+    InstanceType,
+    ModuleType,
+    TypeExport,
+)
 from asyncwasm.component.validate import validate_component
 from asyncwasm.component.wit import wit_text
 from asyncwasm.core.binary.names import read_names
@@ -20,6 +26,14 @@ from ._code import to_binary
 from ._failure import blame
 from ._features import features_used
 from ._files import display_name, read_bytes
+
+_KINDS: Final[dict[type, str]] = {
+    FuncType: "func",
+    InstanceType: "instance",
+    TypeExport: "type",
+    ComponentType: "component",
+    ModuleType: "core module",
+}
 
 
 def make_parser(prog: str) -> argparse.ArgumentParser:
@@ -58,12 +72,16 @@ def _show_component(args: argparse.Namespace, size: int, ty: ComponentType) -> i
     report = {
         "file": display_name(args.file),
         "bytes": size,
-        "imports": [{"name": name} for name in ty.imports],
-        "exports": [{"name": name} for name in ty.exports],
+        "imports": [{"name": name, "kind": _kind(item)} for name, item in ty.imports.items()],
+        "exports": [{"name": name, "kind": _kind(item)} for name, item in ty.exports.items()],
         "wit": text,
     }
     print(json.dumps(report, indent=2, ensure_ascii=False))
     return 0
+
+
+def _kind(item: object) -> str:
+    return _KINDS.get(type(item), "value")
 
 
 def _describe(info: ModuleInfo) -> dict[str, Any]:

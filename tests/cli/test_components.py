@@ -117,8 +117,8 @@ def test_inspect(run: Run, component: Path) -> None:
     ]
     code, output, _ = run("inspect", "--json", component)
     report = json.loads(output)
-    assert report["imports"] == [{"name": "log"}]
-    assert [export["name"] for export in report["exports"]][-1] == "a:b/c@1.0.0"
+    assert report["imports"] == [{"name": "log", "kind": "func"}]
+    assert report["exports"][-1] == {"name": "a:b/c@1.0.0", "kind": "instance"}
 
 
 def test_parse_print_and_validate(run: Run, component: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -226,3 +227,31 @@ def test_an_error_says_where() -> None:
     with pytest.raises(MalformedError) as caught:
         assemble_component("(component\n  (type $t nothing))")
     assert (caught.value.line, caught.value.column) == (2, 12)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        """(component $c (import "a" (implements "a:b/c") (instance $i (export "f" (func))))
+          (core module $m (func (export "f"))) (core instance $n (instantiate $m
+          (with "a" (instance (export "f" (func $i "f"))))))
+          (type $t (record (field "a" (list $u 3)))) (alias outer 1 $t (type $v))
+          (func $g (export "g") async (param "a" $t) (canon lift (core func $n "f")
+          (memory 0) (realloc (core func $n "f")) async)) (start $g (value 0) (result (value $x))))
+        """,
+        """(component (core type (module (import "a" "b" (func (param i32))) (alias outer $c 0
+          (type)) (export "c" (memory 1)))) (type (component (import "a" (type (sub resource)))))
+          (canon waitable-set.wait cancellable (memory 0) (core func)) (instance (instantiate $c
+          (with "a" (component $d)))) (component (alias outer $a $b)) (value u8 (binary "a")))
+        """,
+    ],
+)
+def test_text_that_ends_anywhere_is_malformed(text: str) -> None:
+    """And whatever else it is, it is nothing worse than that."""
+    tokens = Source(text).tokens
+    for end in range(1, len(tokens) - 2):
+        with pytest.raises(MalformedError):
+            assemble_component(" ".join(tokens[:end]))
+        for last in (")", '"a"', "$a", "("):
+            with contextlib.suppress(MalformedError):
+                assemble_component(" ".join([*tokens[:end], last]))

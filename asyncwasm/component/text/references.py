@@ -89,6 +89,8 @@ class References:
     def _projected(self, sort: Sort) -> int:
         """An index, or an instance and the names of exports of it that lead to the item."""
         cursor, scope = self.cursor, self.scope
+        if not cursor.is_index():
+            raise cursor.unexpected()
         if cursor.tokens[cursor.pos + 1][:1] != '"':
             return scope.space(sort).index(cursor)
         if sort in CORE_EXPORTS:
@@ -143,7 +145,7 @@ class References:
         while tokens[pos] == "(" and tokens[pos + 1] in _ATTRIBUTES:
             while tokens[pos] not in (")", ""):
                 pos += 1
-            pos += 1
+            pos += tokens[pos] == ")"
         return tokens[pos] == ")"
 
     def inline_name(self, keyword: str) -> bytes | None:

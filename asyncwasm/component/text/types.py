@@ -407,6 +407,8 @@ class Types(References):
             at = cursor.pos
             count = self._outer_count()
             index_at = cursor.pos
+            if not cursor.is_index():
+                raise cursor.unexpected()
             cursor.pos += 1
             sort, label = self._aliased(core=scope.is_module)
             end, cursor.pos = cursor.pos, index_at
