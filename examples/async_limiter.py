@@ -76,7 +76,7 @@ async def guest(engine: Engine, module: Module, budget: Budget, name: str) -> No
         await grow.call_async(store, 64)
         memory = instance.get_memory(store, "memory")
         print(f"{name} has {memory.data_size(store) // MIB} MiB")
-        await anyio.sleep(0.1)
+        await anyio.sleep(0.3)
     finally:
         with anyio.CancelScope(shield=True):
             await budget.give_back(limiter.taken)

@@ -27,9 +27,9 @@ class Config:
     """Options of an `Engine`.  Names and defaults are Wasmtime's where it has them.
 
     * `strategy`: which engine runs guest code: `"interpreter"` is the portable one, `"native"`
-      compiles functions to machine code when they are first called, where it can, and runs
-      the others on the portable one; `"auto"` is the engine that suits most programs (today
-      that is the portable one).
+      compiles functions to machine code when they are first called, and `"auto"` does so where
+      that is possible (llvmlite is installed and knows the system). What native code does not
+      cover runs on the portable engine, function by function.
     * `opt_level`: how the native engine compiles a function before its first call: `"tiered"`
       quickly, and better in the background when it turns out to take time; `"none"` quickly for
       good; `"speed"` as well as it can, which takes ten times as long.

@@ -171,16 +171,19 @@ def _restore(token: str, config: Config) -> Engine:
 
 def _executor(config: Config) -> Executor:
     portable = Interpreter(config)
-    if config.strategy != "native":
+    if config.strategy == "interpreter":
         return portable
     # On demand: most of the time that importing the package takes would be spent on it.
     from asyncwasm.core.exec import native
 
-    try:
-        reason = native.unsupported()
-        if reason is None:
-            native.load()
-            return native.NativeExecutor(config, portable)
-    except (ImportError, native.CompileError) as error:
-        reason = str(error)
-    raise UsageError(f"strategy 'native' does not work here: {reason}")
+    reason = native.unsupported()
+    if config.strategy == "native":
+        try:
+            if reason is None:
+                native.load()
+        except (ImportError, native.CompileError) as error:
+            reason = str(error)
+        if reason is not None:
+            raise UsageError(f"strategy 'native' does not work here: {reason}")
+    # Otherwise LLVM is loaded when the first function is compiled; without it, it is interpreted.
+    return portable if reason is not None else native.NativeExecutor(config, portable)
