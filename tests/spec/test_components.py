@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import pytest
 import trio
 
 from asyncwasm.testing import ScriptResult, run_script, run_script_sync
-from tests.spec.suite import ABSENT, ENGINES, ROOT, engine_for
+from tests.spec.suite import ABSENT, ROOT, engine_for
 
 pytestmark = pytest.mark.spec
 
 SUITE = ROOT / "component"
+NEEDS_LLVM = pytest.mark.skipif(find_spec("llvmlite") is None, reason="llvmlite is not installed")
+ENGINES = ["interpreter", pytest.param("native", marks=[NEEDS_LLVM, pytest.mark.slow])]
 
 
 def name_of(script: Path) -> str:
