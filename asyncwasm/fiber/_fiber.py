@@ -97,9 +97,11 @@ class Fiber:
             if self._job is None:
                 raise UsageError("the fiber is done")
             job, self._job = self._job, None
-            self._stack = stack = take_stack()
+            stack = take_stack()
             stack.awaits = False
             stack.owner = weakref.ref(self)
+            stack.job = job
+            self._stack = stack
         elif stack.resumer is not None:
             raise UsageError("the fiber is running")
         else:
@@ -113,7 +115,9 @@ class Fiber:
                 stack.start(*job)
         except BaseException:
             stack.mail = stack.error = None
-            if stack.dead:  # a signal handler raised before it could run
+            # A signal handler raised before it could run.
+            if stack.dead or stack.job is not None:
+                stack.job = None
                 self._stack = None
             raise
         result = stack.mail

@@ -23,6 +23,7 @@ from asyncwasm.fiber import (
     on_fiber,
     suspend,
 )
+from asyncwasm.fiber._switch import Stack
 from tests.fiber.driving import Thing, at_once, drive, echo, pause
 from tests.waiting import cancelled_once_waiting
 
@@ -495,3 +496,26 @@ def test_fibers_in_fibers_do_not_use_up_the_recursion_limit():
     for _ in range(100):
         outer = [Fiber(nest, 8) for _ in range(3)]
         assert [fiber.resume() for fiber in outer] == [8, 8, 8]
+
+
+def test_an_interrupt_before_the_start(monkeypatch):
+    """A signal handler may raise where the fiber's stack is at hand, but not running yet."""
+
+    def struck(self: Stack, *_: object) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    log = []
+    for method in ("resume", "close"):
+        fiber = Fiber(log.append, 1)
+        monkeypatch.setattr(Stack, "start", struck)
+        with pytest.raises(KeyboardInterrupt):
+            fiber.resume()
+        assert fiber.done
+        if method == "close":
+            fiber.close()
+        else:
+            with pytest.raises(UsageError, match="done"):
+                fiber.resume()
+    assert log == []
+    assert live_fibers() == 0
