@@ -118,15 +118,16 @@ class Runner:
         if store.failed:
             raise Trap(TrapCode.CANNOT_ENTER_COMPONENT)
         instance = self._instance
-        thread = instance.enter()
+        # All of it in here: a signal handler may raise anywhere.
         try:
+            thread = instance.enter()
             raw = direct(store, *flat)
+            instance.leave(thread)
         except BaseException as error:
             state.current = None
             if isinstance(error, ThrownException):
                 error = Trap(TrapCode.UNCAUGHT_EXCEPTION)
             raise_direct(store, error)
-        instance.leave(thread)
         if raw is REFUSED:
             return raw
         # What comes out of there is signed.
