@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import struct
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from asyncwasm.component.types import Enum, Flags, ValType, Variant
 from asyncwasm.component.values import Classes
@@ -15,6 +16,10 @@ from .layout import Options, parts_of
 
 # A type with more parts than this gets a function of its own, which is made once.
 _INLINE: Final = 40
+
+
+# Adds lines to a body and gives what the function returns, if anything.
+Write: TypeAlias = "Callable[[Body], str | None]"
 
 
 @cache
@@ -35,7 +40,7 @@ class Unit:
     """The generated functions for one set of options.
 
     They share a namespace, in which each is found under a name of its own, and are cached by what
-    they are for.
+    they are for.  Threads may use one unit together.
     """
 
     def __init__(self, classes: Classes, options: Options, namespace: dict[str, Any]) -> None:
@@ -47,49 +52,63 @@ class Unit:
         self.namespace = namespace
         self._made: dict[object, str] = {}
         self._names = 0
+        self._unwritten: dict[str, tuple[str, Write]] = {}
+        self._lock = threading.RLock()
 
     def constant(self, value: Any) -> str:
         """The name under which generated code finds `value`."""
-        self._names += 1
-        name = f"k{self._names}"
-        self.namespace[name] = value
-        return name
+        with self._lock:
+            self._names += 1
+            name = f"k{self._names}"
+            self.namespace[name] = value
+            return name
 
     def shared(self, key: object, make: Callable[[], Any]) -> str:
         """`constant` of what `make` returns, once for each `key`."""
-        name = self._made.get(key)
-        if name is None:
-            name = self._made[key] = self.constant(make())
-        return name
+        with self._lock:
+            name = self._made.get(key)
+            if name is None:
+                name = self._made[key] = self.constant(make())
+            return name
 
     def structure(self, layout: str) -> str:
         """The name of the `struct.Struct` for `layout`, little-endian without implied padding."""
         return self.shared(("struct", layout), lambda: struct.Struct("<" + layout))
 
-    def function(
-        self, key: object, params: Iterable[str], write: Callable[[Body], str | None]
-    ) -> str:
-        """The name of a function, made once for each `key`.
+    def function(self, key: object, params: Iterable[str], write: Write) -> str:
+        """The name of a function, one for each `key`, which is made when it is first called.
 
         `write` writes its body and gives the expression to return, if any.
         """
-        name = self._made.get(key)
-        if name is None:
-            body = Body(self)
-            result = write(body)
-            if result is not None:
-                body.line(f"return {result}")
-            self._names += 1
-            name = f"f{self._names}"
-            header = f"def {name}({', '.join(params)}):"
-            source = "\n".join([header, *(body.lines or [" pass"])])
-            exec(compile(source, "<canonical abi>", "exec"), self.namespace)
-            self._made[key] = name
-        return name
+        with self._lock:
+            name = self._made.get(key)
+            if name is None:
+                self._names += 1
+                name = self._made[key] = f"f{self._names}"
+                self._unwritten[name] = (", ".join(params), write)
+                # Types may be nested deeply: functions must not be made within functions.
+                self.namespace[name] = lambda *args: self.get(name)(*args)
+            return name
 
     def get(self, name: str) -> Any:
-        """The function or constant with this name."""
-        return self.namespace[name]
+        """The function with this name, made now if need be."""
+        with self._lock:
+            unwritten = self._unwritten.pop(name, None)
+            if unwritten is not None:
+                try:
+                    self._write(name, *unwritten)
+                except BaseException:
+                    self._unwritten[name] = unwritten
+                    raise
+            return self.namespace[name]
+
+    def _write(self, name: str, params: str, write: Write) -> None:
+        body = Body(self)
+        result = write(body)
+        if result is not None:
+            body.line(f"return {result}")
+        source = "\n".join([f"def {name}({params}):", *(body.lines or [" pass"])])
+        exec(compile(source, "<canonical abi>", "exec"), self.namespace)
 
 
 class Body:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from asyncwasm.component.abi import Abi, Options
@@ -149,6 +151,31 @@ def test_deep_types() -> None:
     [value] = lift(ty, [16], cx)
     assert value.f is None
     assert len(flatten(ty, NumType.I32)) == 17
+    value = 7
+    for i in range(33):
+        value = {"f": (value, b"x"), f"g{i}": i}
+    abi = Abi(Classes())
+    flat = abi.lower_params((("v", ty),), Options())(cx, (value,))
+    [again] = abi.lift_params((("v", ty),), Options())(cx, flat)
+    for i in reversed(range(33)):
+        assert getattr(again, f"g{i}") == i
+        again, data = again.f
+        assert data == b"x"
+    assert again == 7
+
+
+def test_threads_share_what_is_compiled() -> None:
+    types = [Tuple((List(Enum(tuple(f"e{i}" for i in range(n)))), P.STRING)) for n in range(1, 60)]
+    abi = Abi(Classes())
+
+    def work(ty: ValType) -> object:
+        cx = Context()
+        label = ty.types[0].element.labels[-1]
+        flat = abi.lower_params((("v", ty),), Options())(cx, (([label], label),))
+        return abi.lift_params((("v", ty),), Options())(cx, flat)[0][0][0].value == label
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(work, types * 4))
 
 
 def test_wide_types() -> None:
