@@ -158,7 +158,7 @@ class Module:
         """The whole module."""
         imports = [f'(import "" "{name}" {item})' for name, item in self.imports.items()]
         functions = [f"(func ${name} {body})" for name, body in self._functions.items()]
-        return "\n".join(["(module", *imports, *functions, ")"])
+        return "\n".join(["(module $component-adapter", *imports, *functions, ")"])
 
 
 class Code:

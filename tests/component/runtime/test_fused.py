@@ -130,6 +130,7 @@ def test_exceptions(made: list[bool]) -> None:
     with pytest.raises(Trap) as caught:
         run.call(store, 1)
     assert caught.value.code is TrapCode.UNCAUGHT_EXCEPTION
+    assert caught.value.frames[0].module_name == "component-adapter"
 
 
 def test_strings(made: list[bool]) -> None:
