@@ -13,8 +13,9 @@ from asyncwasm.core.types import NumType
 
 from ..abi.layout import MAX_BYTE_LENGTH
 from ..syntax import StringEncoding
+from .characters import Characters
 from .faults import Fault
-from .text import End, Module, trap, trap_if
+from .text import End, Module, trap_if
 
 _UTF8: Final = StringEncoding.UTF8
 _UTF16: Final = StringEncoding.UTF16
@@ -26,20 +27,15 @@ def string_function(module: Module, source: End, target: End) -> str:
     return _Strings(module, source, target).entry()
 
 
-class _Strings:
+class _Strings(Characters):
     """Writes the functions for one direction.
 
-    `s` and `t` are the types of addresses at the source and at the target.  A function for one
-    encoding takes the address and the number of code units, without a tag, of text that is known
-    to be in the memory; its result is a pointer and a length with a tag.
+    A function for one encoding takes the address and the number of code units, without a tag, of
+    text that is known to be in the memory; its result is a pointer and a length with a tag.
     """
 
     def __init__(self, module: Module, source: End, target: End) -> None:
-        self.module = module
-        self.source = source
-        self.target = target
-        self.s = source.pointer
-        self.t = target.pointer
+        super().__init__(module, source, target)
         self.way = f"{source.name}-{target.name}"
 
     def entry(self) -> str:
@@ -140,194 +136,6 @@ class _Strings:
         memories = f"{self.target.memory} {self.source.memory}"
         return f"local.get $start local.get $p {count} memory.copy {memories}"
 
-    def _step_p(self, size: str) -> str:
-        return f"local.get $p {size} {self.s}.add local.set $p"
-
-    def _step_q(self, size: str) -> str:
-        return f"local.get $q {size} {self.t}.add local.set $q"
-
-    def _read(self, encoding: str) -> str:
-        """Set `$c` to the character at `$p`, and move on."""
-        memory = self.source.memory
-        one = self._step_p(f"{self.s}.const 1")
-        if encoding == "latin1":
-            return f"local.get $p i32.load8_u {memory} local.set $c {one}"
-        if encoding == "utf8":
-            load, decode, size = "i32.load8_u", self._decode_utf8(), 1
-            plain = "local.get $c i32.const 0x80 i32.lt_u"
-        else:
-            load, decode, size = "i32.load16_u", self._decode_utf16(), 2
-            plain = "local.get $c i32.const 0xf800 i32.and i32.const 0xd800 i32.ne"
-        step = self.source.narrowed("local.get $step i64.const 32 i64.shr_u")
-        return f"""local.get $p {load} {memory} local.set $c
-        {plain}
-        if {self._step_p(f"{self.s}.const {size}")}
-        else local.get $p local.get $end call {decode} local.tee $step
-        i32.wrap_i64 local.set $c {self._step_p(step)} end"""
-
-    def _decode_utf8(self) -> str:
-        """A function that gives the character, not of ASCII, at an address, and its size."""
-        s, memory = self.s, self.source.memory
-
-        def trail(place: int) -> str:
-            return f"""local.get $p {s}.const {place} {s}.add local.get $end {s}.ge_u
-            if {trap(Fault.UTF8)} end
-            local.get $p i32.load8_u {memory} offset={place} local.tee $b
-            i32.const 0xc0 i32.and i32.const 0x80 i32.ne if {trap(Fault.UTF8)} end
-            local.get $c i32.const 6 i32.shl local.get $b i32.const 0x3f i32.and i32.or
-            local.set $c"""
-
-        def sequence(size: int, mask: int, least: int) -> str:
-            trails = "\n".join(trail(place) for place in range(1, size))
-            return f"""local.get $b i32.const {mask} i32.and local.set $c {trails}
-            {trap_if(f"local.get $c i32.const {least} i32.lt_u", Fault.UTF8)}
-            i64.const {size} local.set $size"""
-
-        return self.module.helper(
-            f"utf8.{self.source.name}",
-            lambda: (
-                f"""(param $p {s}) (param $end {s}) (result i64)
-            (local $b i32) (local $c i32) (local $size i64)
-            local.get $p i32.load8_u {memory} local.set $b
-            {trap_if("local.get $b i32.const 0xc2 i32.lt_u", Fault.UTF8)}
-            {trap_if("local.get $b i32.const 0xf4 i32.gt_u", Fault.UTF8)}
-            local.get $b i32.const 0xe0 i32.lt_u
-            if {sequence(2, 0x1F, 0x80)} else
-            local.get $b i32.const 0xf0 i32.lt_u
-            if {sequence(3, 0x0F, 0x800)}
-            {trap_if("local.get $c i32.const 0xf800 i32.and i32.const 0xd800 i32.eq", Fault.UTF8)}
-            else {sequence(4, 0x07, 0x10000)}
-            {trap_if("local.get $c i32.const 0x10ffff i32.gt_u", Fault.UTF8)}
-            end end
-            local.get $c i64.extend_i32_u local.get $size i64.const 32 i64.shl i64.or"""
-            ),
-        )
-
-    def _decode_utf16(self) -> str:
-        """A function that gives the character of a surrogate pair at an address, and its size."""
-        s, memory = self.s, self.source.memory
-        return self.module.helper(
-            f"utf16.{self.source.name}",
-            lambda: (
-                f"""(param $p {s}) (param $end {s}) (result i64) (local $a i32) (local $b i32)
-            local.get $p i32.load16_u {memory} local.set $a
-            {trap_if("local.get $a i32.const 0xdc00 i32.ge_u", Fault.UTF16)}
-            {trap_if(f"local.get $p {s}.const 2 {s}.add local.get $end {s}.ge_u", Fault.UTF16)}
-            local.get $p i32.load16_u {memory} offset=2 local.tee $b
-            i32.const 0xfc00 i32.and i32.const 0xdc00 i32.ne if {trap(Fault.UTF16)} end
-            local.get $a i32.const 0x3ff i32.and i32.const 10 i32.shl
-            local.get $b i32.const 0x3ff i32.and i32.or i32.const 0x10000 i32.add
-            i64.extend_i32_u i64.const {4 << 32} i64.or"""
-            ),
-        )
-
-    def _write_utf8(self) -> str:
-        """Store `$c`, which is not of ASCII, at `$q`, and move on."""
-        t, memory = self.t, self.target.memory
-
-        def byte(place: int, shift: int, mark: int, mask: int) -> str:
-            return f"""local.get $q local.get $c i32.const {shift} i32.shr_u
-            i32.const {mask} i32.and i32.const {mark} i32.or i32.store8 {memory} offset={place}"""
-
-        def sequence(size: int, mark: int) -> str:
-            first = byte(0, 6 * (size - 1), mark, 0x7F >> size)
-            rest = [byte(i, 6 * (size - 1 - i), 0x80, 0x3F) for i in range(1, size)]
-            return f"{first} {' '.join(rest)} {t}.const {size}"
-
-        function = self.module.helper(
-            f"to-utf8.{self.target.name}",
-            lambda: (
-                f"""(param $q {t}) (param $c i32) (result {t})
-            local.get $c i32.const 0x800 i32.lt_u
-            if (result {t}) {sequence(2, 0xC0)} else
-            local.get $c i32.const 0x10000 i32.lt_u
-            if (result {t}) {sequence(3, 0xE0)} else {sequence(4, 0xF0)} end end"""
-            ),
-        )
-        return self._step_q(f"local.get $q local.get $c call {function}")
-
-    def _write_utf16(self) -> str:
-        """Store `$c` at `$q`, and move on."""
-        t, memory = self.t, self.target.memory
-        function = self.module.helper(
-            f"to-utf16.{self.target.name}",
-            lambda: (
-                f"""(param $q {t}) (param $c i32)
-            local.get $c i32.const 0x10000 i32.sub local.set $c
-            local.get $q local.get $c i32.const 10 i32.shr_u i32.const 0xd800 i32.or
-            i32.store16 {memory}
-            local.get $q local.get $c i32.const 0x3ff i32.and i32.const 0xdc00 i32.or
-            i32.store16 {memory} offset=2"""
-            ),
-        )
-        return f"""local.get $c i32.const 0x10000 i32.lt_u
-        if local.get $q local.get $c i32.store16 {memory} {self._step_q(f"{t}.const 2")}
-        else local.get $q local.get $c call {function} {self._step_q(f"{t}.const 4")} end"""
-
-    def _write_byte(self) -> str:
-        one = self._step_q(f"{self.t}.const 1")
-        return f"local.get $q local.get $c i32.store8 {self.target.memory} {one}"
-
-    def _while_text(self, body: str, block: str = "") -> str:
-        """Repeat until the text ends; `body` leaves early with `br 1`, and ends with its stack.
-
-        `block` takes several characters at once, where it can, and then starts over.
-        """
-        return f"""block loop local.get $p local.get $end {self.s}.ge_u br_if 1
-        {block} {body} br 0 end end"""
-
-    # --- many characters at once -------------------------------------------------------------
-
-    def _block(self, size: int, plain: str, take: str, step: int) -> str:
-        """Take `size` bytes if there are so many and `plain` gives 1 for them.
-
-        `$v` and, if there are 32, `$w` have them.  `take` stores what they become, `step` bytes.
-        """
-        s, memory = self.s, self.source.memory
-        more = f"local.get $p v128.load {memory} offset=16 local.set $w" if size == 32 else ""
-        forward = self._step_q(f"{self.t}.const {step}") if step else ""
-        return f"""local.get $end local.get $p {s}.sub {s}.const {size} {s}.ge_u
-        if local.get $p v128.load {memory} local.set $v {more} {plain}
-        if {take} {self._step_p(f"{s}.const {size}")} {forward} br 2 end end"""
-
-    def _store(self, value: str, offset: int = 0) -> str:
-        return f"local.get $q {value} v128.store {self.target.memory} offset={offset}"
-
-    def _none_set(self, value: str, mask: int) -> str:
-        """Whether no lane of 16 bits in `value` has any bit of `mask`."""
-        lanes = f"v128.const i16x8 {' '.join([f'{mask:#x}'] * 8)}"
-        return f"{value} {lanes} v128.and v128.any_true i32.eqz"
-
-    def _bytes_to_utf16(self, source: str) -> str:
-        """16 bytes, each of which is a character."""
-        ascii = "local.get $v i8x16.bitmask i32.eqz" if source == "utf8" else "i32.const 1"
-        low = self._store("local.get $v i16x8.extend_low_i8x16_u")
-        high = self._store("local.get $v i16x8.extend_high_i8x16_u", 16)
-        return self._block(16, ascii, f"{low} {high}", 32)
-
-    def _bytes_to_bytes(self) -> str:
-        """16 bytes of ASCII."""
-        ascii = "local.get $v i8x16.bitmask i32.eqz"
-        return self._block(16, ascii, self._store("local.get $v"), 16)
-
-    def _units_to_bytes(self, mask: int) -> str:
-        """16 units of UTF-16 that have no bit of `mask`."""
-        small = self._none_set("local.get $v local.get $w v128.or", mask)
-        narrow = self._store("local.get $v local.get $w i8x16.narrow_i16x8_u")
-        return self._block(32, small, narrow, 16)
-
-    def _units_to_units(self, take: str, step: int) -> str:
-        """8 units of UTF-16 without a surrogate."""
-        high = f"v128.const i16x8 {' '.join(['0xf800'] * 8)}"
-        surrogate = f"v128.const i16x8 {' '.join(['0xd800'] * 8)}"
-        none = f"local.get $v {high} v128.and {surrogate} i16x8.eq v128.any_true i32.eqz"
-        return self._block(16, none, take, step)
-
-    def _to_utf16_block(self, source: str) -> str:
-        if source == "utf16":
-            return self._units_to_units(self._store("local.get $v"), 16)
-        return self._bytes_to_utf16(source)
-
     # --- whole strings -----------------------------------------------------------------------
 
     def _copy_utf8(self, source: str) -> str:
@@ -335,23 +143,23 @@ class _Strings:
         step = self.source.narrowed("local.get $step i64.const 32 i64.shr_u")
         ascii = "local.get $v local.get $w v128.or i8x16.bitmask i32.eqz"
         body = f"""local.get $p i32.load8_u {self.source.memory} i32.const 0x80 i32.lt_u
-        if {self._step_p(f"{s}.const 1")}
-        else local.get $p local.get $end call {self._decode_utf8()} local.set $step
-        {self._step_p(step)} end"""
+        if {self.step_p(f"{s}.const 1")}
+        else local.get $p local.get $end call {self.decode_utf8()} local.set $step
+        {self.step_p(step)} end"""
         return f"""{self._end(1)} local.get $p local.set $before
-        {self._while_text(body, self._block(32, ascii, "", 0))}
+        {self.while_text(body, self._block(32, ascii, "", 0))}
         local.get $before local.set $p
         {self._new(1, "local.get $units")} {self._copy("local.get $units")}
         {self._result("local.get $units")}"""
 
     def _validate_utf16(self) -> str:
         """Read all of the text, leaving in `$worst` what bits any character has set."""
-        body = f"""{self._read("utf16")}
+        body = f"""{self.read("utf16")}
         local.get $worst local.get $c i64.extend_i32_u i64.or local.set $worst"""
         collect = "local.get $set local.get $v v128.or local.set $set"
-        wide = self._none_set("local.get $set", 0xFF00)
+        wide = self.none_set("local.get $set", 0xFF00)
         return f"""{self._end(2)} local.get $p local.set $before
-        {self._while_text(body, self._units_to_units(collect, 0))}
+        {self.while_text(body, self.units_to_units(collect, 0))}
         {wide} i32.eqz if local.get $worst i64.const 0x100 i64.or local.set $worst end
         local.get $before local.set $p"""
 
@@ -389,10 +197,10 @@ class _Strings:
 
     def _to_utf16(self, source: str) -> str:
         """From UTF-8, or from Latin-1, of which each character takes a unit."""
-        text = f"{self._read(source)} {self._write_utf16()}"
+        text = f"{self.read(source)} {self.write_utf16()}"
         body = f"""{self._end(1)} {self._new(2, "local.get $worst")}
         local.get $start local.set $q
-        {self._while_text(text, self._bytes_to_utf16(source))}"""
+        {self.while_text(text, self.bytes_to_utf16(source))}"""
         worst = "local.get $units i64.const 1 i64.shl local.set $worst"
         if source == "latin1":
             return f"{worst} {body} {self._result('local.get $units')}"
@@ -403,46 +211,46 @@ class _Strings:
         """From UTF-16 or Latin-1, in the hope that it is ASCII."""
         t = self.t
         if source == "latin1":
-            unit, load, factor, block = 1, "i32.load8_u", 2, self._bytes_to_bytes()
+            unit, load, factor, block = 1, "i32.load8_u", 2, self.bytes_to_bytes()
         else:
-            unit, load, factor, block = 2, "i32.load16_u", 3, self._units_to_bytes(0xFF80)
+            unit, load, factor, block = 2, "i32.load16_u", 3, self.units_to_bytes(0xFF80)
         more = self._allocate("local.get $start", "local.get $units", 1, "local.get $worst")
         start = f"local.get $start {self.target.narrowed('local.get $used')} {t}.add"
         ascii = f"""local.get $p {load} {self.source.memory} local.tee $c
         i32.const 0x80 i32.ge_u br_if 1
-        {self._step_p(f"{self.s}.const {unit}")} {self._write_byte()}"""
-        text = f"""{self._read(source)} local.get $c i32.const 0x80 i32.lt_u
-        if {self._write_byte()} else {self._write_utf8()} end"""
+        {self.step_p(f"{self.s}.const {unit}")} {self.write_byte()}"""
+        text = f"""{self.read(source)} local.get $c i32.const 0x80 i32.lt_u
+        if {self.write_byte()} else {self.write_utf8()} end"""
         return f"""{self._end(unit)} {self._new(1, "local.get $units")}
         local.get $start local.set $q
-        {self._while_text(ascii, block)}
+        {self.while_text(ascii, block)}
         local.get $p local.get $end {self.s}.ge_u
         if (result {t} {t}) {self._result("local.get $units")} else
         {self._used()}
         local.get $units i64.const {factor} i64.mul local.set $worst {more}
         {start} local.set $q
-        {self._while_text(text, block)}
+        {self.while_text(text, block)}
         {self._used()} {self._shrink(1)} {self._result("local.get $used")} end"""
 
     def _to_latin1(self, source: str) -> str:
         """From UTF-8 or UTF-16, in the hope that it is Latin-1."""
         t, memory = self.t, self.target.memory
         if source == "utf8":
-            unit, block = 1, self._bytes_to_bytes()
+            unit, block = 1, self.bytes_to_bytes()
         else:
-            unit, block = 2, self._units_to_bytes(0xFF00)
+            unit, block = 2, self.units_to_bytes(0xFF00)
         more = self._allocate("local.get $start", "local.get $units", 2, "local.get $worst")
         inflated = self.target.narrowed("local.get $used")
-        narrow = f"""local.get $p local.set $before {self._read(source)}
+        narrow = f"""local.get $p local.set $before {self.read(source)}
         local.get $c i32.const 0x100 i32.ge_u if local.get $before local.set $p br 2 end
-        {self._write_byte()}"""
-        text = f"{self._read(source)} {self._write_utf16()}"
+        {self.write_byte()}"""
+        text = f"{self.read(source)} {self.write_utf16()}"
         double = f"{t}.const 1 {t}.shl"
         from_ = f"local.get $start local.get $i {t}.add"
         to = f"local.get $start local.get $i {double} {t}.add"
         return f"""{self._end(unit)} {self._new(2, "local.get $units")}
         local.get $start local.set $q
-        {self._while_text(narrow, block)}
+        {self.while_text(narrow, block)}
         {self._used()}
         local.get $p local.get $end {self.s}.ge_u
         if (result {t} {t})
@@ -457,6 +265,6 @@ class _Strings:
         local.get $i {t}.const 1 {t}.sub local.set $i
         {to} {from_} i32.load8_u {memory} i32.store16 {memory} br 0 end end
         local.get $start {inflated} {double} {t}.add local.set $q
-        {self._while_text(text, self._to_utf16_block(source))}
+        {self.while_text(text, self.to_utf16_block(source))}
         {self._used()} {self._shrink(2)}
         {self._tagged("local.get $used i64.const 1 i64.shr_u")} end"""

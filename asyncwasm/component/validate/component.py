@@ -46,12 +46,14 @@ from ..syntax import (
     ValueDef,
 )
 from ..types import ResourceId
-from .canon import validate_builtin, validate_lift, validate_lower
+from .builtins import validate_builtin
+from .canon import validate_lift, validate_lower
 from .frame import Frame, Kind, item, refuse_value
 from .instances import instantiate, put_together
-from .items import Comp, Entity, Func, Inst, TypeItem, Val, Work, make_func, opened, type_item
+from .items import Comp, Entity, Func, Inst, TypeItem, Val, Work, make_func, type_item
 from .modules import instantiate_module, module_type, read_module
 from .names import Labels
+from .substitution import opened
 from .subtyping import Matcher, check_matches, sort_name
 
 

@@ -42,12 +42,12 @@ from .items import (
     Val,
     Work,
     find_resources,
-    opened,
     sort_of,
     type_item,
 )
 from .modules import check_module_type
 from .names import NameSet
+from .substitution import opened
 from .subtyping import sort_name
 from .values import ValueTypes
 

@@ -8,8 +8,9 @@ from ..syntax import InlineExports, Instantiate, Sort
 from ..types import Path, ResourceId
 from .annotated import AnnotatedNames
 from .frame import Frame, item
-from .items import Entity, Func, Identity, Inst, Substitution, fresh_marks, sort_of
+from .items import Entity, Func, Identity, Inst, sort_of
 from .names import NameSet
+from .substitution import Substitution, fresh_marks
 from .subtyping import Matcher, check_matches
 
 
