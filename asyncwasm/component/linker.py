@@ -204,7 +204,11 @@ class LinkerInstance:
     def resource_concurrent(
         self, name: str, ty: ResourceType, destructor: Callable[..., Any]
     ) -> None:
-        """As `resource_async`, with a `destructor` that runs beside other guest tasks."""
+        """As `resource_async`, with a `destructor` that only the dropping task waits for.
+
+        Others go on, if that task runs an `async` function within `Store.run_concurrent` or
+        `call_async`; elsewhere there is nobody to go on.
+        """
         self._resource(name, ty, destructor, "concurrent")
 
     def instance(self, name: str) -> LinkerInstance:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from asyncwasm.errors import ComponentError, UsageError
 
-from ..types import FuncType, Result
+from ..types import FuncType, Primitive, Result
 from ..values import Err, Ok
+from .subtask import Subtask, SubtaskState
 from .task import CANCELLED
+from .thread import Thread
 
 if TYPE_CHECKING:
     from ..runtime.host import HostFunc
-    from ..runtime.instance import InstanceData
+    from ..runtime.state import StoreState
     from .loop import Loop
+
+_DESTRUCTOR: Final = FuncType((("rep", Primitive.U32),))
 
 
 def begin(
-    data: InstanceData,
+    state: StoreState,
     host: HostFunc,
     ty: FuncType,
     values: list[Any],
@@ -31,7 +35,7 @@ def begin(
     """
     from .run import Accessor
 
-    loop: Loop | None = data.state.loop
+    loop: Loop | None = state.loop
     if loop is None:
         raise UsageError(
             f"host function `{host.name}` is concurrent: it can only be called from within "
@@ -39,7 +43,7 @@ def begin(
         )
     args: list[Any] = list(values)
     if host.takes_caller:
-        first: list[Any] = [Accessor(data.store, loop)]
+        first: list[Any] = [Accessor(state.store, loop)]
         args[:0] = [*first, ty] if host.dynamic else first
     fallible = isinstance(ty.result, Result)
 
@@ -66,6 +70,26 @@ def begin(
         return _nothing
     task = loop.spawn(found, host.name, finish)
     return task.cancel
+
+
+def destroy(state: StoreState, host: HostFunc, rep: int) -> bool:
+    """Call a concurrent destructor, if the guest thread that drops can wait for it.
+
+    Others may go on meanwhile.  False, with nothing done, if they could not.
+    """
+    thread = state.current
+    if state.loop is None or not isinstance(thread, Thread) or thread.fiber is None:
+        return False
+    subtask = Subtask(host.name)
+
+    def on_resolve(value: Any) -> None:
+        subtask.resolve(SubtaskState.RETURNED)
+
+    begin(state, host, _DESTRUCTOR, [rep], on_resolve)
+    if not subtask.is_resolved():
+        what = f"the destructor `{host.name}`"
+        thread.wait_until(subtask.is_resolved, (subtask,), what=what)
+    return True
 
 
 def _nothing() -> None: ...

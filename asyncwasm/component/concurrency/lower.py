@@ -150,7 +150,7 @@ def lower_host(data: InstanceData, host: HostFunc, trampoline: HostCall) -> Call
             instance.may_leave = True
             subtask.resolve(SubtaskState.RETURNED, raw)
 
-        cancel = begin(data, host, ty, values, on_resolve)
+        cancel = begin(data.state, host, ty, values, on_resolve)
         if options.is_async and not subtask.is_resolved():
             subtask.on_cancel = cancel
             index = instance.handles.add(subtask)

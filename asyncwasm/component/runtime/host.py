@@ -61,7 +61,10 @@ def host_func(fn: Callable[..., Any], kind: Kind, *, dynamic: bool) -> HostFunc:
 
 
 def takes_caller(fn: Callable[..., Any]) -> bool:
-    """Whether the first parameter is annotated `Caller`, or is called `caller`."""
+    """Whether the first parameter is to be the caller, or the accessor of a concurrent function.
+
+    It is if its annotation says so or, where it has none, its name.
+    """
     try:
         parameters = list(inspect.signature(fn).parameters.values())
     except (TypeError, ValueError):
@@ -72,8 +75,10 @@ def takes_caller(fn: Callable[..., Any]) -> bool:
     if first.kind not in (first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD):
         return False
     if first.annotation is first.empty:
-        return first.name == "caller"
+        return first.name in ("caller", "accessor")
     hint: Any = first.annotation
     if isinstance(hint, str):
         return hint.partition("[")[0].rpartition(".")[2] in ("Caller", "Accessor")
-    return (typing.get_origin(hint) or hint) is Caller
+    kind = typing.get_origin(hint) or hint
+    # An accessor's class is not known down here.
+    return kind is Caller or getattr(kind, "__name__", None) == "Accessor"

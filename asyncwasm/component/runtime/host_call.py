@@ -12,6 +12,7 @@ from asyncwasm.component.values import Err, Ok
 from asyncwasm.core import Caller, CallHook
 from asyncwasm.errors import ComponentError, UsageError
 
+from ..concurrency.hosts import destroy
 from ..concurrency.lower import lower_host
 from .context import HostContext
 from .options import abi_options, is_by_pointer
@@ -180,4 +181,8 @@ def caller_of_destructor(store: Store[Any], destructor: HostFunc) -> Callable[[i
         if store._hook is not None:
             store.fire(CallHook.RETURNING_FROM_HOST)
 
-    return call
+    def call_concurrently(rep: int) -> None:
+        if not destroy(state, destructor, rep):
+            call(rep)
+
+    return call_concurrently if destructor.kind == "concurrent" else call
