@@ -3,7 +3,8 @@
 Every native function takes the context of its instance first and returns a structure: a status
 and its results.  Status 0 is success; 1 says that a Python exception is set in the thread,
 `THROWN` that a WebAssembly exception is parked in the store.  Its calling convention is
-`CONVENTION`, in which any function can tail-call any other.
+`CONVENTION`, or for `t<n>` (see below) `TAIL_CONVENTION`, in which any function can tail-call any
+other.
 
 A function that makes tail calls exists twice: `t<n>` may also return `TAIL`, which says that
 Python is to go on with a call that was parked, and `f<n>` sees to that.
@@ -19,7 +20,9 @@ from typing import Final
 
 THROWN: Final = 2
 TAIL: Final = 3
-CONVENTION: Final = "tailcc"
+TAIL_CONVENTION: Final = "tailcc"
+# Of all other native functions: `tailcc` would have them give back stack at every return.
+CONVENTION: Final = "fastcc"
 
 
 class Word(enum.IntEnum):

@@ -14,7 +14,7 @@ from asyncwasm.core.binary.leb128 import read_u32
 from asyncwasm.core.types import DefType, FuncType
 from asyncwasm.errors import TrapCode
 
-from .abi import CONVENTION, Helper, Word
+from .abi import CONTEXT_WORDS, CONVENTION, TAIL_CONVENTION, Helper, Word
 from .emit import ZEROS, helper_call, ir_type
 from .exits import CTX, TRAPS, Exits, NotCoveredError, Way
 from .fuel import FUEL, FuelMeter
@@ -56,6 +56,10 @@ class Label:
     on_end: Callable[[], None] | None = None
 
 
+def _readable(size: int) -> str:
+    return f", !dereferenceable !{{i64 {size}}}" if size else ""
+
+
 class Body(Exits):
     """The translation of one function."""
 
@@ -77,15 +81,18 @@ class Body(Exits):
 
     # State -----------------------------------------------------------------------------------
 
-    def word(self, word: Word) -> str:
-        """A word of the context, as a pointer.  They never change while the instance lives."""
-        at = self.out.op(f"getelementptr ptr, ptr %ctx, i64 {int(word)}")
-        return self.out.op(f"load ptr, ptr {at}, !invariant.load !4, {CTX}")
+    def word(self, word: Word, size: int = 0) -> str:
+        """A word of the context, as a pointer.  They never change while the instance lives.
 
-    def item(self, word: Word, index: int) -> str:
+        `size` is how many bytes can be read there at any time, for LLVM to read them early.
+        """
+        at = self.out.op(f"getelementptr ptr, ptr %ctx, i64 {int(word)}")
+        return self.out.op(f"load ptr, ptr {at}, !invariant.load !4, {CTX}{_readable(size)}")
+
+    def item(self, word: Word, index: int, size: int = 0) -> str:
         """An item of one of the context's lists, as a pointer; these never change either."""
-        at = self.out.op(f"getelementptr ptr, ptr {self.word(word)}, i64 {index}")
-        return self.out.op(f"load ptr, ptr {at}, !invariant.load !4, {CTX}")
+        at = self.out.op(f"getelementptr ptr, ptr {self.word(word, 8 * index + 8)}, i64 {index}")
+        return self.out.op(f"load ptr, ptr {at}, !invariant.load !4, {CTX}{_readable(size)}")
 
     def helper(self, helper: Helper, *operands: str) -> str:
         """Call a Python helper with i64 operands; its result as an i64.  Leaves if it raises."""
@@ -102,10 +109,10 @@ class Body(Exits):
         due = ""
         if self.config.checks_interrupts or self.watched:
             now = out.op(f"load atomic i64, ptr {COUNTER} monotonic, align 8")
-            seen = out.op(f"load i64, ptr {self.word(Word.INTERRUPT)}, {CTX}")
+            seen = out.op(f"load i64, ptr {self.word(Word.INTERRUPT, 8)}, {CTX}")
             due = out.op(f"icmp ne i64 {now}, {seen}")
         if self.config.consume_fuel:
-            left = out.op(f"load i64, ptr {self.word(Word.FUEL)}, {FUEL}")
+            left = out.op(f"load i64, ptr {self.word(Word.FUEL, 8)}, {FUEL}")
             used = out.op(f"icmp sle i64 {left}, 0")
             due = out.op(f"or i1 {due}, {used}") if due else used
         if not due:
@@ -131,9 +138,12 @@ class Body(Exits):
         self.settle()
         params = self.slots(ty.params)
         self.fill(params)
-        head, end = self.out.fresh("loop"), self.out.fresh("end")
+        head, again, end = (self.out.fresh(name) for name in ("loop", "again", "end"))
         results = self.slots(ty.results)
-        self.labels.append(Label(head, params, len(self.stack), end, results))
+        self.labels.append(Label(again, params, len(self.stack), end, results))
+        self.out.jump(head)
+        # One way back for all branches.  Of a loop with many, LLVM makes loops in loops.
+        self.out.label(again)
         self.out.jump(head)
         self.out.label(head)
         self.check_interrupt()
@@ -356,16 +366,18 @@ class Body(Exits):
         tail = self.last_blocks()
         symbol = f"f{self.index}"
         name = f'@n{self.index} = private constant [{len(symbol) + 1} x i8] c"{symbol}\\00"'
+        params[0] = f"ptr dereferenceable({8 * CONTEXT_WORDS}) %ctx"
         listed = ", ".join(params)
         if self.tails:
             symbol = f"t{self.index}"
-            listed = f"ptr %ctx{parameters(self.ty)}"
+            listed = f"{params[0]}{parameters(self.ty)}"
             out.allocas[:0] = loads(self.ty)
-        head = f"define dso_local {CONVENTION} {self.returns} @{symbol}({listed}) {{"
+        convention = TAIL_CONVENTION if self.tails else CONVENTION
+        head = f"define dso_local {convention} {self.returns} @{symbol}({listed}) {{"
         if out.count > LARGE:
             guard = self._guard(head, listed, failed)
             symbol = f"b{self.index}"
-            head = f"define internal {CONVENTION} {self.returns} @{symbol}({listed}) noinline {{"
+            head = f"define internal {convention} {self.returns} @{symbol}({listed}) noinline {{"
             return "\n".join([name, *guard, head, out.text(), *tail, "}"])
         return "\n".join([name, head, out.text(), *tail, "}"])
 
@@ -374,6 +386,7 @@ class Body(Exits):
         leaves: it could write there before it looks at the limit itself.
         """
         start = self.info.bodies[self.index - self.info.imported_funcs].start
+        call = f"musttail call {TAIL_CONVENTION}" if self.tails else f"call {CONVENTION}"
         return [
             head,
             "entry:",
@@ -386,8 +399,7 @@ class Body(Exits):
             "  %deep = icmp ult i64 %here, %least",
             "  br i1 %deep, label %trap, label %fits, !prof !0",
             "fits:",
-            f"  %result = {'musttail ' if self.tails else ''}call {CONVENTION} {self.returns} "
-            f"@b{self.index}({params})",
+            f"  %result = {call} {self.returns} @b{self.index}({params})",
             f"  ret {self.returns} %result",
             "trap:",
             f"  call void @raise_trap(ptr %ctx, i64 {_OVERFLOW})",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from asyncwasm.core.types import FuncType, ValType
 from asyncwasm.errors import TrapCode
 
-from .abi import CONVENTION, Word
+from .abi import TAIL_CONVENTION, Word
 from .emit import ir_type
 from .operands import Operands, Slots
 from .passing import arguments, can_tail_call
@@ -134,7 +134,7 @@ class Exits(Operands):
         extra = len(context) - 1
         args = ", ".join(context) + arguments(self.out, "%ctx", values, ty, extra)
         returns = self.returns
-        result = self.out.op(f"musttail call {CONVENTION} {returns} {callee}({args})")
+        result = self.out.op(f"musttail call {TAIL_CONVENTION} {returns} {callee}({args})")
         self.out.end(f"ret {returns} {result}")
 
     def leave_all(self) -> None:

@@ -42,6 +42,7 @@ from .abi import (
     SLOT_CONTEXT,
     SLOT_TAIL,
     TAIL,
+    TAIL_CONVENTION,
     THROWN,
     Helper,
     Word,
@@ -112,7 +113,9 @@ def _set_word(out: Emitter, base: str, index: int, value: str) -> None:
     out.do(f"store i64 {value}, ptr {at}")
 
 
-def _call_guest(out: Emitter, slot: str, words: str, code: str, ty: FuncType, args: str) -> str:
+def _call_guest(
+    out: Emitter, slot: str, words: str, code: str, ty: FuncType, args: str, *, tail: bool = False
+) -> str:
     """Call native code, which may use so much stack from here, as far as the thread's goes.
 
     The limit before is put back.
@@ -125,7 +128,8 @@ def _call_guest(out: Emitter, slot: str, words: str, code: str, ty: FuncType, ar
     _set_word(out, words, LIMIT, out.op(f"call i64 @llvm.umax.i64(i64 {wanted}, i64 {low})"))
     context = _word(out, slot, SLOT_CONTEXT, "ptr")
     returns = result_type(ty.results)
-    result = out.op(f"call {CONVENTION} {returns} {code}(ptr {context}{args})")
+    convention = TAIL_CONVENTION if tail else CONVENTION
+    result = out.op(f"call {convention} {returns} {code}(ptr {context}{args})")
     _set_word(out, words, LIMIT, old)
     return result
 
@@ -186,7 +190,7 @@ def _raw(ty: FuncType, *, tail: bool) -> str:
         args = passing.arguments(out, context, values, ty)
     else:
         args = "".join(f", {name} {value}" for name, value in values)
-    result = _call_guest(out, slot, words, code, ty, args)
+    result = _call_guest(out, slot, words, code, ty, args, tail=tail)
     if tail:
         status = out.op(f"extractvalue {result_type(ty.results)} {result}, 0")
         out.branch(out.op(f"icmp eq i32 {status}, {TAIL}"), "parked", "ended", unlikely=True)

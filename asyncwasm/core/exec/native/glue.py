@@ -22,6 +22,7 @@ from .abi import (
     SLOT_TAIL,
     SLOT_TYPE,
     TAIL,
+    TAIL_CONVENTION,
     Helper,
     Word,
 )
@@ -157,10 +158,9 @@ def _define(
     if tail:
         listed = passing.parameters(ty, extra)
         out.allocas[:0] = passing.loads(ty, extra)
-    head = (
-        f"define dso_local {CONVENTION} {result_type(ty.results)} @{name}(ptr %ctx{others}{listed})"
-    )
-    return f"{head} {attributes}{{\n{out.text()}\n}}"
+    convention = TAIL_CONVENTION if tail else CONVENTION
+    head = f"define dso_local {convention} {result_type(ty.results)} @{name}"
+    return f"{head}(ptr %ctx{others}{listed}) {attributes}{{\n{out.text()}\n}}"
 
 
 def call_import(index: int, ty: FuncType, *, tail: bool = False) -> str:
@@ -320,7 +320,7 @@ def finisher(index: int, ty: FuncType) -> str:
     out = Emitter()
     returns = result_type(ty.results)
     args = passing.arguments(out, "%ctx", _params(ty), ty)
-    result = out.op(f"call {CONVENTION} {returns} @t{index}(ptr %ctx{args})")
+    result = out.op(f"call {TAIL_CONVENTION} {returns} @t{index}(ptr %ctx{args})")
     status = out.op(f"extractvalue {returns} {result}, 0")
     out.branch(out.op(f"icmp eq i32 {status}, {TAIL}"), "go_on", "done", unlikely=True)
     out.label("done")
@@ -353,16 +353,18 @@ def lazy(index: int, ty: FuncType, cell: int, *, tail: bool = False) -> str:
     return _define(f"{_prefix(tail)}{index}", ty, out, tail=tail, attributes="noinline ")
 
 
-def _forward(out: Emitter, target: str, context: str, ty: FuncType, *, tail: bool) -> None:
+def _forward(
+    out: Emitter, target: str, context: str, ty: FuncType, *, tail: bool, others: str = ""
+) -> None:
     returns = result_type(ty.results)
     if tail:
-        kind = "musttail call"
+        kind = f"musttail call {TAIL_CONVENTION}"
         args = passing.arguments(out, context, _params(ty), ty)
     else:
         # Otherwise LLVM may make a tail call of it, which it does wrongly; see `passing`.
-        kind = "call" if passing.in_registers(ty, 3) else "notail call"
-        args = "".join(f", {name} {value}" for name, value in _params(ty))
-    result = out.op(f"{kind} {CONVENTION} {returns} {target}(ptr {context}{args})")
+        kind = f"{'' if passing.in_registers(ty, 3) else 'notail '}call {CONVENTION}"
+        args = others + "".join(f", {name} {value}" for name, value in _params(ty))
+    result = out.op(f"{kind} {returns} {target}(ptr {context}{args})")
     out.end(f"ret {returns} {result}")
 
 
@@ -390,9 +392,20 @@ def indirect(ty: DefType, *, tail: bool = False) -> str:
         operands = ("i64", "%table"), ("i64", "%index"), ("i64", str(id(ty)))
         _park(out, Helper.PARK_INDIRECT, func_type, *operands)
         return _define(name, func_type, out, tail=True, others=others)
-    callee = _helper_or_fail(out, Helper.INDIRECT, func_type, "%table", "%index", str(id(ty)))
-    _call_func(out, out.op(f"inttoptr i64 {callee} to ptr"), func_type)
-    return _define(name, func_type, out, tail=False, others=others)
+    # In a function of its own, for the fast way to be small and without a frame.
+    _forward(out, f"@slow{name}", "%ctx", func_type, tail=False, others=others)
+    slow = Emitter()
+    callee = _helper_or_fail(slow, Helper.INDIRECT, func_type, "%table", "%index", str(id(ty)))
+    _call_func(slow, slow.op(f"inttoptr i64 {callee} to ptr"), func_type)
+    attributes = "noinline cold "
+    return "\n".join(
+        [
+            _define(name, func_type, out, tail=False, others=others),
+            _define(
+                f"slow{name}", func_type, slow, tail=False, others=others, attributes=attributes
+            ),
+        ]
+    )
 
 
 def reference(ty: DefType, *, tail: bool = False) -> str:

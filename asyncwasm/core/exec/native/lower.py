@@ -96,7 +96,7 @@ def _local_tee(body: Body, imms: tuple[Any, ...]) -> None:
 def _global_get(body: Body, imms: tuple[Any, ...]) -> None:
     ty = body.info.globals[imms[0]]
     name = ir_type(ty.content)
-    place = body.item(Word.GLOBALS, imms[0])
+    place = body.item(Word.GLOBALS, imms[0], 8)
     if name == REF and ty.mutable:
         body.push_counted(get(body.out, place))
     else:
@@ -108,7 +108,7 @@ def _global_get(body: Body, imms: tuple[Any, ...]) -> None:
 def _global_set(body: Body, imms: tuple[Any, ...]) -> None:
     ty = ir_type(body.info.globals[imms[0]].content)
     value = body.take(body.stack.pop())
-    place = body.item(Word.GLOBALS, imms[0])
+    place = body.item(Word.GLOBALS, imms[0], 8)
     if ty == REF:
         put(body.out, place, value)
     else:
@@ -163,7 +163,7 @@ def _wide_address(body: Body, memory: int, value: str) -> str:
 def _bounds(body: Body, memory: int) -> tuple[str, str]:
     """The base address, which never changes, and the size, which calls may change."""
     out = body.out
-    cell = body.item(Word.MEMORIES, memory)
+    cell = body.item(Word.MEMORIES, memory, 16)
     base = out.op(f"load ptr, ptr {cell}, !invariant.load !4, {CTX}")
     at = out.op(f"getelementptr i64, ptr {cell}, i64 1")
     return base, out.op(f"load i64, ptr {at}, {CTX}")

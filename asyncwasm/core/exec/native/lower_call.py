@@ -44,7 +44,7 @@ def _call(body: Body, imms: tuple[Any, ...]) -> None:
 def table_items(body: Body, table: int) -> tuple[str, str]:
     """How many elements a table has, and where they are; both may change with any call."""
     out = body.out
-    listed = body.item(Word.TABLES, table)
+    listed = body.item(Word.TABLES, table, LIST_ITEMS + 8)
     at = out.op(f"getelementptr i8, ptr {listed}, i64 {LIST_SIZE}")
     size = out.op(f"load i64, ptr {at}, {PYTHON}")
     at = out.op(f"getelementptr i8, ptr {listed}, i64 {LIST_ITEMS}")
