@@ -21,6 +21,7 @@ class Statistics:
     def __init__(self) -> None:
         self.functions = 0
         self.optimised = 0
+        self.recalled = 0
         self.units = 0
         self.seconds = 0.0
         self.interpreted: dict[str, int] = {}
@@ -32,6 +33,9 @@ class Executor(Protocol):
     @property
     def statistics(self) -> Statistics:
         """What was compiled so far."""
+
+    def was_validated(self, data: bytes) -> bool:
+        """Whether it is known of this binary that it is valid."""
 
     def prepare(self, instance: Instance) -> None:
         """Make a new instance ready, once its index spaces are complete.

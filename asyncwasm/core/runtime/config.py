@@ -33,6 +33,8 @@ class Config:
     * `opt_level`: how the native engine compiles a function before its first call: `"tiered"`
       quickly, and better in the background when it turns out to take time; `"none"` quickly for
       good; `"speed"` as well as it can, which takes ten times as long.
+    * `cache`: keep machine code on disk, for later processes of the same user: `True` in the
+      user's cache directory, a path in that directory.  Nobody else may be able to write there.
     * `async_support`: `None` lets every store decide (a store comes to require async entry
       points once something async is attached to it); `True` refuses all sync entry points,
       `False` all async ones.
@@ -55,6 +57,7 @@ class Config:
 
     strategy: Literal["auto", "interpreter", "native"] = "auto"
     opt_level: Literal["tiered", "none", "speed"] = "tiered"
+    cache: bool | str = False
     async_support: bool | None = None
     consume_fuel: bool = False
     epoch_interruption: bool = False

@@ -26,6 +26,7 @@ class EngineStatistics:
 
     * `functions_compiled`: functions that have machine code.
     * `functions_optimised`: those of them whose code was optimised.
+    * `units_recalled`: how often code came from the cache, and the compiler did not run.
     * `functions_interpreted`: for each reason why a function has none, the number of functions.
       Functions that were not tried yet are not in here.
     * `units`: how often the compiler ran; optimising takes functions with what they call.
@@ -34,6 +35,7 @@ class EngineStatistics:
 
     functions_compiled: int
     functions_optimised: int
+    units_recalled: int
     functions_interpreted: Mapping[str, int]
     units: int
     compile_seconds: float
@@ -98,6 +100,7 @@ class Engine:
         return EngineStatistics(
             found.functions,
             found.optimised,
+            found.recalled,
             dict(found.interpreted),
             found.units,
             found.seconds,

@@ -68,8 +68,9 @@ class Module:
     def _load(self, engine: Engine, data: bytes) -> None:
         features, lazy = engine.config.features, engine.config.lazy_validation
         info = decode_module(data, features)
-        validate_module(info, features, lazy=lazy)
-        self._setup(engine, info, validated=not lazy)
+        known = engine.executor.was_validated(data)
+        validate_module(info, features, lazy=lazy or known)
+        self._setup(engine, info, validated=known or not lazy)
 
     def _setup(self, engine: Engine, info: ModuleInfo, *, validated: bool) -> None:
         self._engine = engine
@@ -111,6 +112,11 @@ class Module:
         """Validate now what `Config.lazy_validation` put off.  Raises `ValidationError`."""
         for index in range(len(self.info.bodies)):
             self.validate_body(index + self.info.imported_funcs)
+
+    @property
+    def is_validated(self) -> bool:
+        """Whether all bodies were validated; for engines' use."""
+        return self._checked is None
 
     def validate_body(self, index: int) -> None:
         """Validate the body of function `index`, unless that was done; for engines' use."""

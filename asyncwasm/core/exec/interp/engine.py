@@ -52,6 +52,10 @@ class Interpreter:
         """See `Executor.statistics`."""
         return self._statistics
 
+    def was_validated(self, data: bytes) -> bool:
+        """See `Executor.was_validated`."""
+        return False
+
     def prepare(self, instance: Instance) -> None:
         """See `Executor.prepare`."""
         instance.namespace["__wasm_instance__"] = instance

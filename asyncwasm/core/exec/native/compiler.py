@@ -7,16 +7,22 @@ process: what it needs of this one it finds through symbols (`externals`) and it
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import hashlib
+import json
 import platform
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from . import externals
 from .workers import BACKGROUND, FOREGROUND
+
+if TYPE_CHECKING:
+    from .cache import CodeFile
 
 R = TypeVar("R")
 
@@ -93,7 +99,20 @@ class Object:
     imports: tuple[str, ...]
     exports: tuple[str, ...]
 
+    def pack(self) -> bytes:
+        """The object for storage."""
+        return json.dumps([self.imports, self.exports]).encode() + b"\n" + self.data
 
+    @staticmethod
+    def unpack(packed: bytes) -> Object:
+        """What was packed.  Raises `ValueError` for anything else."""
+        line, _, data = packed.partition(b"\n")
+        imports, exports = json.loads(line)
+        return Object(data, tuple(imports), tuple(exports))
+
+
+# What names begin with that stand for words of the module that is compiled.
+MODULE: Final = "module."
 # In the text that this package makes there is no `@` in strings.
 _SYMBOLS: Final = re.compile(r"@([A-Za-z_][\w.]*)")
 _EXPORTS: Final = re.compile(r"^define (?!internal )[^@]*@([A-Za-z_][\w.]*)", re.MULTILINE)
@@ -102,10 +121,16 @@ _EXPORTS: Final = re.compile(r"^define (?!internal )[^@]*@([A-Za-z_][\w.]*)", re
 def emit(text: str, *, speed: int) -> Object:
     """Compile IR text; `speed` is LLVM's optimisation level, 0 to 3.
 
-    What `externals` knows need not be declared.  Raises `CompileError`.  Other threads may
-    compile meanwhile.
+    What `externals` knows need not be declared, nor the module's own words.  Other threads may
+    compile meanwhile.  Raises `CompileError`.
     """
-    needed = externals.declarations(set(_SYMBOLS.findall(text)))
+    symbols = set(_SYMBOLS.findall(text))
+    needed = externals.declarations(symbols)
+    needed |= {
+        name: f"@{name} = external global i64"
+        for name in sorted(symbols)
+        if name.startswith(MODULE)
+    }
     whole = "\n".join([*needed.values(), text])
     return Object(
         _guarded(lambda: _emit(whole, speed)), tuple(needed), tuple(_EXPORTS.findall(text))
@@ -147,29 +172,52 @@ def _library(name: str) -> Callable[..., Any]:
 class Unit:
     """Linked machine code.  Freed with the object, so callers must keep it."""
 
-    def __init__(self, code: Object) -> None:
-        """Bring `code` into the process.  Raises `CompileError`."""
+    def __init__(self, code: Object, address_of: Callable[[str], int] | None = None) -> None:
+        """Bring `code` into the process; `address_of` knows the module's own words.
+
+        Raises `CompileError`.
+        """
         # In this order, in which they are freed.
-        self._tracker, self._linker = _guarded(lambda: _link(code))
+        self._tracker, self._linker = _guarded(lambda: _link(code, address_of))
 
     def addresses(self, names: Sequence[str]) -> list[int]:
         """Where these functions are.  Raises `KeyError` if one of them is missing."""
         return [int(self._tracker[name]) for name in names]
 
 
-def _link(code: Object) -> tuple[Any, _Linker]:
+def _link(code: Object, address_of: Callable[[str], int] | None) -> tuple[Any, _Linker]:
     linker, name = _linker()
     library = load().JITLibraryBuilder().add_object_img(code.data)
     for symbol in (*externals.IMPLIED, *code.imports):
-        library.import_symbol(symbol, externals.address_of(symbol))
+        if address_of is not None and symbol.startswith(MODULE):
+            address = address_of(symbol)
+        else:
+            address = externals.address_of(symbol)
+        library.import_symbol(symbol, address)
     for symbol in code.exports:
         library.export_symbol(symbol)
     return library.link(linker.lljit, name), linker
 
 
+_shared: CodeFile | None = None
+
+
+def keep_in(file: CodeFile) -> None:
+    """Keep what belongs to no module in `file`, from now on."""
+    global _shared
+    _shared = file
+
+
 def compile_unit(text: str, *, speed: int) -> Unit:
-    """Compile and link IR text.  Raises `CompileError`."""
-    return Unit(emit(text, speed=speed))
+    """Compile and link IR text that belongs to no module.  Raises `CompileError`."""
+    if _shared is None:
+        return Unit(emit(text, speed=speed))
+    name = f"{speed}.{hashlib.sha256(text.encode()).hexdigest()}"
+    with contextlib.suppress(KeyError, ValueError):
+        return Unit(Object.unpack(_shared.items[name]))
+    code = emit(text, speed=speed)
+    _shared.add(name, code.pack())
+    return Unit(code)
 
 
 def _guarded(work: Callable[[], R]) -> R:

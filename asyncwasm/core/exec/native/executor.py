@@ -16,7 +16,8 @@ from . import ticker
 from .gates import Gates, make_slot
 from .stack import lowest_address
 from .state import InstanceState
-from .units import ModuleCode
+from .storage import Storage
+from .units import VALIDATED, ModuleCode
 
 if TYPE_CHECKING:
     from asyncwasm.core.exec.protocol import Portable
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from asyncwasm.core.runtime.module import Module
     from asyncwasm.core.runtime.store import Store
     from asyncwasm.errors import Trap
+
+    from .cache import CodeFile
 
 _STATE: Final = "__native__"
 _CODE: Final = "native"
@@ -59,6 +62,7 @@ class NativeExecutor:
         )
         self._numbers: Final = count()
         self.statistics: Final = Statistics()
+        self._storage: Final = Storage(config) if config.cache is not False else None
 
     def new_flag(self, words: array[int]) -> Any:
         """See `Executor.new_flag`."""
@@ -79,6 +83,11 @@ class NativeExecutor:
     def bind_thread(self, store: Store[Any]) -> None:
         """See `Executor.bind_thread`."""
         store.words[LOWEST] = lowest_address()
+
+    def was_validated(self, data: bytes) -> bool:
+        """See `Executor.was_validated`."""
+        file = None if self._storage is None else self._storage.file(data)
+        return file is not None and VALIDATED in file.items
 
     def prepare(self, instance: Instance) -> None:
         """See `Executor.prepare`."""
@@ -149,9 +158,15 @@ class NativeExecutor:
         if found is None:
             # Another thread may be here too, and there must be only one.
             found = module.translations.setdefault(
-                _CODE, ModuleCode(module, self._config, self.statistics)
+                _CODE, ModuleCode(module, self._config, self.statistics, self._file_of(module))
             )
         return found
+
+    def _file_of(self, module: Module) -> CodeFile | None:
+        file = None if self._storage is None else self._storage.file(module.info.data)
+        if file is not None and module.is_validated and VALIDATED not in file.items:
+            file.add(VALIDATED, b"")
+        return file
 
     def _state_of(self, instance: Instance) -> InstanceState:
         found: InstanceState | None = instance.namespace.get(_STATE)

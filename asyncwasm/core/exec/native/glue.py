@@ -338,10 +338,10 @@ def _params(ty: FuncType) -> list[tuple[str, str]]:
     return [(ir_type(param), f"%p{number}") for number, param in enumerate(ty.params)]
 
 
-def lazy(index: int, ty: FuncType, cell: int, *, tail: bool = False) -> str:
+def lazy(index: int, ty: FuncType, cell: str, *, tail: bool = False) -> str:
     """`f<index>` for a function of another unit: its code, or while there is none its `Func.fn`.
 
-    Or `t<index>`.  `cell` is the address of the word that holds the address of its code.
+    Or `t<index>`.  `cell` is the word that holds the address of its code, as a number in IR.
     """
     out = Emitter()
     code = out.op(f"load atomic i64, ptr inttoptr (i64 {cell} to ptr) monotonic, align 8")

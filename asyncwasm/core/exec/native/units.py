@@ -10,16 +10,20 @@ from array import array
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 from asyncwasm.errors import ValidationError
 
 from . import opaque, ticker
 from .body import LARGEST, Body
-from .compiler import CompileError, Unit, compile_unit
+from .cache import flush
+from .compiler import MODULE, CompileError, Unit, emit
 from .exits import NotCoveredError
 from .glue import STUBS, call_import, call_python, finisher, lazy, plain_way
 from .lower import LOWERINGS
+from .made import Made, functions
+from .parts import Parts
 from .passing import in_registers
 from .prelude import prelude
 from .state import address_of
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
     from asyncwasm.core.runtime.config import Config
     from asyncwasm.core.runtime.module import Module
     from asyncwasm.core.types import DefType
+
+    from .cache import CodeFile
 
 # An optimised unit holds a function with what it calls, directly or not, as far as that is small
 # enough to be worth inlining, until it has so many values.
@@ -43,6 +49,15 @@ _SAMPLES: Final = 2
 _OPTIMISED_LINES: Final = 15_000
 _BACKGROUND_LINES: Final = 150_000
 _MAX_BODY_BYTES: Final = 400_000
+
+
+# What a file has if the module that it belongs to was validated as a whole.
+VALIDATED: Final = "validated"
+
+
+@cache
+def _shared(known: bool) -> Parts:
+    return Parts(f"{prelude()}\n{opaque.definitions(known=known)}")
 
 
 class Level(enum.IntEnum):
@@ -69,6 +84,23 @@ class Content:
     values: int = 0
 
 
+def _word(kind: str, number: int) -> str:
+    """The address of a word of the module, as a number in IR: the same text in every process."""
+    return f"ptrtoint (ptr @{MODULE}{kind}.{number} to i64)"
+
+
+def _functions(saved: CodeFile) -> dict[int, str]:
+    """Where the best code of functions is in a file."""
+    found: dict[int, tuple[int, str]] = {}
+    for name, packed in saved.items.items():
+        if name != VALIDATED:
+            native, level = functions(packed)
+            for index in native:
+                if found.get(index, (0, ""))[0] < level:
+                    found[index] = level, name
+    return {index: name for index, (_, name) in found.items()}
+
+
 class ModuleCode:
     """The machine code of a module, shared by its instances.
 
@@ -78,7 +110,9 @@ class ModuleCode:
     `reasons` why functions are interpreted.
     """
 
-    def __init__(self, module: Module, config: Config, counts: Statistics) -> None:
+    def __init__(
+        self, module: Module, config: Config, counts: Statistics, saved: CodeFile | None
+    ) -> None:
         count = max(1, len(module.info.funcs))
         self.info: Final = module.info
         self.entries: Final = array("Q", bytes(8 * count))
@@ -88,13 +122,15 @@ class ModuleCode:
         self.reasons: Final[dict[int, str]] = {}
         self._config: Final = config
         self._counts: Final = counts
+        # What was kept on disk, and where the code of functions is in there: the best.
+        self._saved: Final = saved
+        self._kept: Final = {} if saved is None else _functions(saved)
         # How often functions were found running.
         self._samples: Final[dict[int, int]] = {}
         # The ticker's count when something was last compiled: it does not say what guests do.
         self._compiled_at = 0
         # What machine code points to or is in.
         self._units: Final[list[Unit]] = []
-        self._types: Final[set[DefType]] = set()
         self._lock: Final = threading.RLock()
 
     def cell(self, index: int) -> int:
@@ -113,7 +149,8 @@ class ModuleCode:
             start = time.perf_counter()
             level = Level.OPTIMISED if self._config.opt_level == "speed" else Level.BASELINE
             try:
-                self._compile(module, index, level, _OPTIMISED_LINES)
+                if not self._recall(index):
+                    self._compile(module, index, level, _OPTIMISED_LINES)
             except CompileError as error:
                 self._interpret(index, f"compiling failed: {error}")
             finally:
@@ -157,33 +194,80 @@ class ModuleCode:
         if not content.native:
             return
         func = {n: self.info.funcs[n].func for n in (*content.definitions, *content.elsewhere)}
-        parts = [prelude(), *content.definitions.values()]
-        parts += [lazy(n, func[n], self.cell(n)) for n in sorted(content.elsewhere)]
+        parts = [*content.definitions.values()]
+        parts += [lazy(n, func[n], _word("cell", n)) for n in sorted(content.elsewhere)]
         parts += [finisher(n, func[n]) for n in sorted(content.tails)]
         # Functions with a form of their own for tail calls.
         others = {n for n in content.native if not in_registers(func[n])} | content.tails
         called = (content.tail_callees | others) - content.tails
         parts += [self._tail_callee(n, content) for n in sorted(called)]
-        parts += [STUBS[kind](ty) for kind, ty in content.stubs]
-        parts.append(opaque.definitions(known=content.stores_integers))
-        text = "\n".join(parts)
+        text = self._with_stubs(parts, content)
+        text += _shared(content.stores_integers).used_by(text)
         optimise = level is Level.OPTIMISED and text.count("\n") <= most
-        unit = compile_unit(text, speed=2 if optimise else 0)
+        code = emit(text, speed=2 if optimise else 0)
+        made = Made(
+            tuple(content.native), tuple(others), tuple(content.tails), level, optimise, code
+        )
+        self._install(made)
+        if self._saved is not None:
+            self._saved.add(f"{int(level)}.{index}", made.pack())
+            BACKGROUND.submit(partial(flush, now=False))
+
+    def _with_stubs(self, parts: list[str], content: Content) -> str:
+        """The text of a unit, with the stubs that its calls go to.
+
+        These are named after the addresses of types; in here, after their numbers.
+        """
+        text = "\n".join([*parts, ""])
+        for kind, ty in content.stubs:
+            number = self._number_of(ty)
+            stub = STUBS[kind](ty).replace(str(id(ty)), _word("type", number))
+            stub = stub.replace(f"_{id(ty):x}", f"_{number}")
+            text = text.replace(f"@{kind}_{id(ty):x}", f"@{kind}_{number}") + stub + "\n"
+        return text
+
+    def _number_of(self, ty: DefType) -> int:
+        return next(n for n, known in enumerate(self.info.types) if known is ty)
+
+    def _address_of(self, word: str) -> int:
+        """Where a word of the module is, by the name that code has for it."""
+        _, kind, number = word.split(".")
+        match kind:
+            case "cell":
+                return self.cell(int(number))
+            case "way":
+                return self.way(int(number))
+            case _:
+                return id(self.info.types[int(number)])
+
+    def _install(self, made: Made) -> None:
+        unit = Unit(made.code, self._address_of)
         ticker.enable()
-        codes = unit.addresses([f"f{n}" for n in content.native])
-        ways = unit.addresses([f"{'t' if n in others else 'f'}{n}" for n in content.native])
+        codes = unit.addresses([f"f{n}" for n in made.native])
+        ways = unit.addresses([f"{'t' if n in made.others else 'f'}{n}" for n in made.native])
         # In this order, because a signal handler may raise in here.
         self._units.append(unit)
-        self._types.update(ty for _, ty in content.stubs)
-        self.tails.update(content.tails)
-        for number, at, way in zip(content.native, codes, ways, strict=True):
-            if self.levels[number] < level:
+        self.tails.update(made.tails)
+        for number, at, way in zip(made.native, codes, ways, strict=True):
+            if self.levels[number] < made.level:
                 self._counts.functions += not self.levels[number]
-                self._counts.optimised += optimise
-                self.levels[number] = level
+                self._counts.optimised += made.optimised
+                self.levels[number] = made.level
                 self.ways[number] = way
                 self.entries[number] = at
         self._counts.units += 1
+
+    def _recall(self, index: int) -> bool:
+        """Use code of function `index` that was kept.  Whether there was any."""
+        name = self._kept.get(index)
+        if name is None or self._saved is None:
+            return False
+        try:
+            self._install(Made.unpack(self._saved.items[name]))
+        except (ValueError, KeyError, CompileError):
+            return False
+        self._counts.recalled += 1
+        return True
 
     def _collect(self, module: Module, index: int, level: Level) -> Content:
         """What a unit for function `index` consists of; nothing if it has to be interpreted."""
@@ -222,7 +306,7 @@ class ModuleCode:
         if index in content.native:
             return plain_way(index, ty)
         if index in content.elsewhere:
-            return lazy(index, ty, self.way(index), tail=True)
+            return lazy(index, ty, _word("way", index), tail=True)
         if index < self.info.imported_funcs:
             return call_import(index, ty, tail=True)
         return call_python(index, ty, tail=True)

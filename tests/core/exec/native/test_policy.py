@@ -118,7 +118,7 @@ def test_what_llvm_refuses_is_interpreted(monkeypatch):
     def refuse(text: str, *, speed: int) -> None:
         raise CompileError("no")
 
-    monkeypatch.setattr(units, "compile_unit", refuse)
+    monkeypatch.setattr(units, "emit", refuse)
     engine = Engine(Config(strategy="native"))
     store: Store[None] = Store(engine)
     module = Module(engine, '(module (func (export "f") (result i32) (i32.const 7)))')
