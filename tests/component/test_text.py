@@ -255,3 +255,69 @@ def test_text_that_ends_anywhere_is_malformed(text: str) -> None:
         for last in (")", '"a"', "$a", "("):
             with contextlib.suppress(MalformedError):
                 assemble_component(" ".join([*tokens[:end], last]))
+
+
+VALUES = [
+    ("bool", "true", b"\1"),
+    ("u8", "255", b"\xff"),
+    ("s8", "-1", b"\xff"),
+    ("u16", "300", b"\xac\2"),
+    ("s16", "-2", b"\x7e"),
+    ("u64", "0x80", b"\x80\1"),
+    ("f32", "1", b"\0\0\x80\x3f"),
+    ("f64", "nan", b"\0\0\0\0\0\0\xf8\x7f"),
+    ("char", '"\\u{e9}"', b"\xc3\xa9"),
+    ("string", '"hi"', b"\2hi"),
+    ('(record (field "a" bool) (field "b" u8))', "(record true 1)", b"\1\1"),
+    ('(variant (case "a" bool) (case "b" u8) (case "c"))', '(variant "b" 1)', b"\1\1"),
+    ('(variant (case "a" bool) (case "b" u8) (case "c"))', '(variant "c")', b"\2"),
+    (
+        "(list (result (option u8)))",
+        "(list error (ok (some 1)) (ok none))",
+        b"\3" + b"\1" + b"\0\1\1" + b"\0\0",
+    ),
+    ("(list u8 2)", "(list 1 2)", b"\1\2"),
+    ("(result (error string))", '(error "x")', b"\1\1x"),
+    ("(result (error string))", "ok", b"\0"),
+    ("(tuple u8 u16 u32)", "(tuple 1 2 3)", b"\1\2\3"),
+    ('(flags "a" "b" "c")', '(flags "a" "c")', b"\5"),
+    ('(enum "a" "b" "c")', '(enum "b")', b"\1"),
+    ("bool", '(binary "\\00")', b"\0"),
+]
+
+
+@pytest.mark.parametrize(("ty", "literal", "content"), VALUES)
+def test_values(ty: str, literal: str, content: bytes) -> None:
+    section = list(sections(assemble_component(f"(value {ty} {literal})")))[-1]
+    assert section[0] == 12
+    assert section[1].endswith(bytes((len(content),)) + content)
+    # The type may have a name, and come from outside.
+    named = f'(type $t {ty}) (export $u "u" (type $t)) (component $c (value $v $u {literal}))'
+    inner = next(content for number, content in sections(assemble_component(named)) if number == 4)
+    values = next(content for number, content in sections(inner) if number == 12)
+    assert values.endswith(bytes((len(content),)) + content)
+
+
+@pytest.mark.parametrize(
+    ("ty", "literal"),
+    [
+        ("u8", "256"),
+        ("u8", "-1"),
+        ("s8", "128"),
+        ("s8", "0xff"),
+        ("bool", "1"),
+        ("char", '"ab"'),
+        ("f32", "nan:0x1"),
+        ("(tuple u8)", "(tuple)"),
+        ("(tuple u8)", "(tuple 1 2)"),
+        ('(enum "a")', '(enum "b")'),
+        ("(option u8)", "1"),
+        ("(result)", "(ok 1)"),
+        ("(stream u8)", "1"),
+        ("error-context", "1"),
+        ("9", "1"),
+    ],
+)
+def test_values_that_are_none(ty: str, literal: str) -> None:
+    with pytest.raises(MalformedError):
+        assemble_component(f"(value {ty} {literal})")

@@ -19,6 +19,7 @@ from asyncwasm.core.text.lexer import Annotation, Source, string_bytes
 from .canon import Canon
 from .references import ComponentCursor
 from .scope import SORT_CODES, Label, Scope, Section
+from .values import Literals
 
 _INSTANCE_ARG: Final = b"\x12"
 
@@ -361,7 +362,7 @@ class Definitions(Canon):
         cursor, scope = self.cursor, self.scope
         label = self.label()
         name = self.extern_name()
-        item = sort, _ = self.any_item()
+        item = sort, exported = self.any_item()
         code = name + self.sorted_index(*item)
         if cursor.tokens[cursor.pos] == "(":
             _, _, ascribed = self.extern_type()
@@ -369,7 +370,9 @@ class Definitions(Canon):
         else:
             code += b"\0"
         scope.emit(Section.EXPORT, code)
-        scope.declare(sort, cursor, label)
+        index = scope.declare(sort, cursor, label)
+        if sort is Sort.TYPE:
+            scope.alias_shape(index, scope, exported)
         cursor.close()
 
     def _value(self) -> None:
@@ -382,10 +385,11 @@ class Definitions(Canon):
             index = self._import_inline(name, Sort.VALUE, label)
         elif index is None:
             ty = self.value_type()
-            if not cursor.open("binary"):
-                raise cursor.unexpected()
-            content = cursor.strings()
-            cursor.close()
+            if cursor.open("binary"):
+                content = cursor.strings()
+                cursor.close()
+            else:
+                content = Literals(cursor).value(scope, ty)
             scope.emit(Section.VALUE, ty + write_unsigned(len(content)) + content)
             index = scope.declare(Sort.VALUE, cursor, label)
         self.export_inline(exports, Sort.VALUE, index)

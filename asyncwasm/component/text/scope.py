@@ -152,6 +152,7 @@ class Scope:
         "is_module",
         "items",
         "parent",
+        "shapes",
         "spaces",
     )
 
@@ -168,6 +169,8 @@ class Scope:
         self.identifier = identifier
         self.is_module = is_module
         self.spaces: dict[Sort, IndexSpace] = {}
+        # What is known of types of values, by index: the definition and the scope that it is in.
+        self.shapes: dict[int, tuple[Scope, bytes]] = {}
         self.items: list[tuple[Section, bytes]] = []
         # Exports written within the definition of what they export: they come last.
         self.exports: list[tuple[bytes, Sort, int]] = []
@@ -238,7 +241,16 @@ class Scope:
             local = self.declare(sort, cursor, label)
             self.core_types.catch_up(known[index] if index < len(known) else None)
             return local
-        return self.declare(sort, cursor, label)
+        local = self.declare(sort, cursor, label)
+        if sort is Sort.TYPE:
+            self.alias_shape(local, self.outward(count), index)
+        return local
+
+    def alias_shape(self, local: int, scope: Scope | None, index: int) -> None:
+        """Take note that a type is the same as another one."""
+        known = None if scope is None else scope.shapes.get(index)
+        if known is not None:
+            self.shapes[local] = known
 
     def alias_export(
         self, sort: Sort, instance: int, name: str, cursor: Cursor, label: Label | None = None

@@ -54,7 +54,9 @@ class Types(References):
 
     def _define(self, code: bytes) -> int:
         self.scope.emit(Section.TYPE, code)
-        return self.scope.declare(Sort.TYPE, self.cursor)
+        index = self.scope.declare(Sort.TYPE, self.cursor)
+        self.scope.shapes[index] = self.scope, code
+        return index
 
     def _at_value_type(self) -> bool:
         cursor = self.cursor
@@ -247,8 +249,10 @@ class Types(References):
         """A type definition, after its label; gives its index."""
         index = self.inverted(Sort.TYPE, label)
         if index is None:
-            self.scope.emit(Section.TYPE, self.type_body(label.identifier))
+            code = self.type_body(label.identifier)
+            self.scope.emit(Section.TYPE, code)
             index = self.scope.declare(Sort.TYPE, self.cursor, label)
+            self.scope.shapes[index] = self.scope, code
         return index
 
     # Types of imports and exports --------------------------------------------------------------
