@@ -160,7 +160,8 @@ class LinkerInstance:
     def func_wrap_concurrent(self, name: str, fn: Callable[..., Any]) -> None:
         """Define a coroutine function for an import that is an `async func`.
 
-        Its coroutine is a task beside the guest's, which may go on meanwhile.
+        Its coroutine is a task beside the guest's, which may go on meanwhile.  A first parameter
+        annotated `Accessor`, or called `accessor`, is given one.
         """
         self._func(name, fn, "concurrent", dynamic=False)
 
