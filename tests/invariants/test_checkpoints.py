@@ -42,6 +42,7 @@ from asyncwasm import (
     Tag,
     TagType,
 )
+from asyncwasm.component import Accessor
 from asyncwasm.core.types import FUNCREF, I32, DefType
 
 # Abstract methods for users to implement, which the runtime awaits.
@@ -79,6 +80,9 @@ class World:
         self.exn_pre = ExnRefPre.new(self.store, self.tag.ty(self.store))
 
 
+async def nothing(accessor: Accessor[None]) -> None: ...
+
+
 # Each with what makes it do the least.
 ASYNC: dict[str, Callable[[World], Awaitable[object]]] = {
     "ArrayRef.new_async": lambda w: ArrayRef.new_async(w.store, w.array_pre, 0, 0),
@@ -95,6 +99,7 @@ ASYNC: dict[str, Callable[[World], Awaitable[object]]] = {
     "SharedMemory.atomic_wait32_async": lambda w: w.shared.atomic_wait32_async(0, 1, 0),
     "SharedMemory.atomic_wait64_async": lambda w: w.shared.atomic_wait64_async(0, 1, 0),
     "Store.gc_async": lambda w: w.store.gc_async(),
+    "Store.run_concurrent": lambda w: w.store.run_concurrent(nothing),
     "StructRef.new_async": lambda w: StructRef.new_async(w.store, w.struct_pre, []),
     "Table.new_async": lambda w: Table.new_async(w.store, TABLE, None),
     "Table.grow_async": lambda w: w.table.grow_async(w.store, 0, None),
