@@ -5,6 +5,8 @@ from __future__ import annotations
 import anyio
 import anyio.lowlevel
 import pytest
+import trio
+import trio.testing
 
 from asyncwasm import (
     AsyncResourceLimiter,
@@ -15,7 +17,7 @@ from asyncwasm import (
     StoreBusyError,
     Trap,
 )
-from asyncwasm.component import Component, Linker, ResourceAny, ResourceType
+from asyncwasm.component import Component, Linker, Resource, ResourceAny, ResourceType
 from asyncwasm.fiber import live_fibers
 
 pytestmark = pytest.mark.anyio
@@ -106,8 +108,6 @@ class Limiter(AsyncResourceLimiter):
 def linker_for(engine, points):
     async def make():
         await points.point()
-        from asyncwasm.component import Resource
-
         return Resource.new_own(1)
 
     async def work(text):
@@ -262,3 +262,52 @@ async def test_an_async_engine_refuses_sync_entry_points():
     with pytest.raises(AsyncSupportError, match="must use sync instantiation when async support"):
         await Linker(engine).instantiate_async(store, component)
     Linker(engine).instantiate(store, component)
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_async_functions_always_checkpoint(compiled):
+    engine, component = compiled
+    store = Store(engine)
+    pre = linker_for(engine, Points()).instantiate_pre(component)
+    empty = Component(
+        engine,
+        """(component
+          (core module $m (func (export "f")))
+          (core instance $i (instantiate $m))
+          (func (export "f") (canon lift (core func $i "f"))))""",
+    )
+    linker = Linker(engine)
+    with trio.testing.assert_checkpoints():
+        instance = await linker.instantiate_async(store, empty)
+    func = instance.get_func(store, "f")
+    typed = instance.get_typed_func(store, "f", [])
+    for function in (
+        lambda: func.call_async(store),
+        lambda: func.post_return_async(store),
+        lambda: typed.call_async(store),
+        lambda: typed.post_return_async(store),
+        lambda: Resource.new_own(1).drop_async(store),
+        lambda: pre.instantiate_async(store),
+    ):
+        with trio.testing.assert_checkpoints():
+            await function()
+    mine = (await pre.instantiate_async(store)).get_func(store, "mine")
+    held = [await mine.call_async(store) for _ in range(3)]
+    with trio.testing.assert_checkpoints():
+        await held[0].resource_drop_async(store)
+    with trio.testing.assert_checkpoints():
+        await held[1].drop_async(store)
+    with trio.testing.assert_checkpoints():
+        async with held[2]:
+            pass
+    with trio.testing.assert_no_checkpoints():
+        func.ty(store)
+        instance.get_func(store, "f")
+        linker.instantiate_pre(empty)
+    # A call that is cancelled before it began has done nothing.
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await func.call_async(store)
+    assert scope.cancelled_caught
+    assert not store.failed
+    await func.call_async(store)
