@@ -24,7 +24,6 @@ from .glue import STUBS, call_import, call_python, finisher, lazy, plain_way
 from .lower import LOWERINGS
 from .made import Made, functions
 from .parts import Parts
-from .passing import in_registers
 from .prelude import prelude
 from .state import address_of
 from .workers import BACKGROUND
@@ -197,8 +196,8 @@ class ModuleCode:
         parts = [*content.definitions.values()]
         parts += [lazy(n, func[n], _word("cell", n)) for n in sorted(content.elsewhere)]
         parts += [finisher(n, func[n]) for n in sorted(content.tails)]
-        # Functions with a form of their own for tail calls.
-        others = {n for n in content.native if not in_registers(func[n])} | content.tails
+        # Tail calls have a convention of their own, in which a return gives back stack.
+        others = set(content.native)
         called = (content.tail_callees | others) - content.tails
         parts += [self._tail_callee(n, content) for n in sorted(called)]
         text = self._with_stubs(parts, content)
