@@ -57,14 +57,22 @@ def type_text(ty: ValType) -> str:
 
 
 class _Names:
-    """What the types in sight are called."""
+    """What the types in sight are called: here, or in the world around an interface."""
 
-    def __init__(self) -> None:
+    def __init__(self, outer: _Names | None = None) -> None:
         self._names: dict[Hashable, str] = {}
+        self._outer = outer
 
     def name(self, ty: Hashable) -> str | None:
         """The name of a type, if it has one here."""
         return self._names.get(ty)
+
+    def sight(self, ty: Hashable) -> str | None:
+        """The name of a type here or further out."""
+        found = self._names.get(ty)
+        if found is None and self._outer is not None:
+            found = self._outer.sight(ty)
+        return found
 
     def define(self, ty: Hashable, name: str) -> None:
         """Call a type by a name, unless it has one."""
@@ -72,8 +80,8 @@ class _Names:
 
     def value(self, ty: ValType) -> str:
         """A type of values."""
-        if isinstance(ty, _NAMED) and ty in self._names:
-            return self._names[ty]
+        if isinstance(ty, _NAMED) and (known := self.sight(ty)) is not None:
+            return known
         match ty:
             case Primitive():
                 return ty.value
@@ -90,9 +98,9 @@ class _Names:
             case Result(ok, error):
                 return f"result<{self.optional(ok)}, {self.optional(error)}>"
             case Own(resource):
-                return self._names.get(resource, "own<_>")
+                return self.sight(resource) or "own<_>"
             case Borrow(resource):
-                return f"borrow<{self._names.get(resource, '_')}>"
+                return f"borrow<{self.sight(resource) or '_'}>"
             case Stream(element):
                 return "stream" if element is None else f"stream<{self.value(element)}>"
             case Future(element):
@@ -196,15 +204,14 @@ class _Document:
         package, slash, rest = name.rpartition("/")
         interface, at, version = rest.partition("@")
         if not slash or ":" not in package:
-            inner = _Names()
-            lines = self._items(exports, inner, owner=name)
+            lines = self._items(exports, _Names(names), owner=name)
             self._share(exports, names)
             return _block(f"{prefix}{_id(name)}: interface", lines)
         # Functions of the world may speak of the types in it.
         interfaces = self._packages.setdefault(f"{package}{at}{version}", {})
         if interface not in interfaces:
             interfaces[interface] = []
-            interfaces[interface] = self._items(exports, _Names(), owner=name)
+            interfaces[interface] = self._items(exports, _Names(names), owner=name)
         else:
             self._seen(exports, name)
         self._share(exports, names)

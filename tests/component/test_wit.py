@@ -144,6 +144,17 @@ world root {
     )
 
 
+def test_a_resource_of_another_interface() -> None:
+    text = """
+    (component
+      (import "a" (instance $a (export "r" (type (sub resource)))))
+      (alias export $a "r" (type $r))
+      (import "b" (instance (export "f" (func (param "x" (own $r)) (param "y" (borrow $r))))))
+    )
+    """
+    assert "    f: func(x: r, y: borrow<r>);" in wit(text).splitlines()
+
+
 def test_types_for_messages() -> None:
     assert type_text(Result(None, Option(List(Primitive.U8)))) == "result<_, option<list<u8>>>"
     assert type_text(Tuple((Own(0), Stream(None)))) == "tuple<own<_>, stream>"
