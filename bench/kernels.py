@@ -24,7 +24,6 @@ class Kernel:
 
     `n` is a size for interpreters, `n_native` one for machine code.  `work` is the amount of
     work in units that do not depend on the engine, so that times at different sizes compare.
-    `pywasm` is False where pywasm lacks a feature that the kernel needs.
     """
 
     name: str
@@ -32,7 +31,6 @@ class Kernel:
     n_native: int
     work: Callable[[int], float]
     oracle: Callable[[int], float]
-    pywasm: bool = True
 
     @property
     def text(self) -> str:
@@ -190,6 +188,6 @@ KERNELS: tuple[Kernel, ...] = (
     Kernel("bulk_large", 300, 20_000, lambda n: n, _bulk_large),
     Kernel("bulk_small", 20_000, 5_000_000, lambda n: n, _bulk_small),
     Kernel("simd_saxpy", 20, 1_000, lambda n: n, _simd_saxpy),
-    Kernel("gc_tree", 1_000, 20_000, lambda n: n * math.log(n), _gc_tree, pywasm=False),
-    Kernel("exceptions", 3_000, 60_000, lambda n: n, _exceptions, pywasm=False),
+    Kernel("gc_tree", 1_000, 20_000, lambda n: n * math.log(n), _gc_tree),
+    Kernel("exceptions", 3_000, 60_000, lambda n: n, _exceptions),
 )

@@ -35,3 +35,13 @@ def duration(seconds: float | None) -> str:
         if seconds >= factor:
             return f"{seconds / factor:.3g} {unit}"
     return f"{seconds * 1e9:.0f} ns"
+
+
+def bytes_(size: float | None) -> str:
+    """A number of bytes with a unit that suits it; nothing for None."""
+    if size is None:
+        return ""
+    for factor, unit in ((1e6, "MB"), (1e3, "kB")):
+        if size >= factor:
+            return f"{size / factor:.3g} {unit}"
+    return f"{size:.0f} B"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -27,9 +28,11 @@ def test_result(kernel):
 
 @pytest.mark.slow
 def test_every_file_is_a_kernel_and_comparing_works():
-    files = {path.stem for path in (ROOT / "bench/kernels").glob("*.wat")}
-    assert files == {kernel.name for kernel in KERNELS}
+    names = {kernel.name for kernel in KERNELS}
+    assert {path.stem for path in (ROOT / "bench/kernels").glob("*.wat")} == names
+    assert {path.stem for path in (ROOT / "bench/kernels").glob("*.c")} < names
     options = "--seconds 0.01 --engines interpreter,wasmtime --kernels fib,bulk_small"
+    options += " --only kernels"
     done = subprocess.run(
         [sys.executable, "-m", "bench.compare", *options.split()],
         cwd=ROOT,
@@ -39,3 +42,19 @@ def test_every_file_is_a_kernel_and_comparing_works():
     )
     assert done.returncode == 0, done.stderr
     assert "| **geometric mean** |" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["interpreter", "native"])
+def test_steps_can_be_measured(engine):
+    if engine == "native":
+        pytest.importorskip("llvmlite")
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.steps", engine],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert all(figure >= 0 for key, figure in json.loads(done.stdout).items() if "_" not in key)

@@ -1,0 +1,22 @@
+// See matmul_ijk.wat.
+static double a[128 * 128], b[128 * 128], c[128 * 128];
+
+double run(int n) {
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++) {
+            a[i * n + j] = i + j;
+            b[i * n + j] = i - j;
+            c[i * n + j] = 0;
+        }
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++) {
+            double total = 0;
+            for (int k = 0; k < n; k++)
+                total += a[i * n + k] * b[k * n + j];
+            c[i * n + j] = total;
+        }
+    for (int i = 0; i < n * n; i++)
+        sum += c[i];
+    return sum;
+}
