@@ -85,6 +85,9 @@ _RECORD_FINISH: Final = 1
 _RECORD_HOOKED: Final = 2
 _RECORD_WORDS: Final = 3
 
+# A word for code that there is none of: Python makes tail calls of host functions.
+_NO_CODE: Final = struct.pack("<Q", 0)
+
 _METH_FASTCALL: Final = 0x80
 
 _new_function = ctypes.pythonapi.PyCFunction_NewEx
@@ -411,7 +414,7 @@ class Outward:
         )
         func.store.interrupt.kept.append((self, func, fn, record))
         code = data_address(self._code)
-        return make_slot(func, code, code, data_address(record), 0)
+        return make_slot(func, code, data_address(_NO_CODE), data_address(record), 0)
 
 
 def data_address(data: bytes) -> int:

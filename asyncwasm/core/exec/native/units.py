@@ -41,6 +41,11 @@ if TYPE_CHECKING:
 _INLINED_BYTES: Final = 250
 _UNIT_VALUES: Final = 8_000
 _UNIT_FUNCTIONS: Final = 64
+# In modules with so little code, functions with loops are optimised before they run, if they
+# have at most so many values: a loop that has begun goes on as it was compiled.  In larger ones
+# that would make programs start slowly.
+_SMALL_MODULE_BYTES: Final = 32 * 1024
+_LOOP_VALUES: Final = 2_000
 # A function that was found running so often is worth optimising.
 _SAMPLES: Final = 2
 # Units of more lines are not optimised: the time for that grows faster than the size.  Those
@@ -81,6 +86,7 @@ class Content:
     tail_callees: set[int] = field(default_factory=set)
     stores_integers: bool = False
     values: int = 0
+    loops: bool = False
 
 
 def _word(kind: str, number: int) -> str:
@@ -124,6 +130,8 @@ class ModuleCode:
         # What was kept on disk, and where the code of functions is in there: the best.
         self._saved: Final = saved
         self._kept: Final = {} if saved is None else _functions(saved)
+        size = sum(span.end - span.start for span in self.info.bodies)
+        self._is_small: Final = size <= _SMALL_MODULE_BYTES
         # How often functions were found running.
         self._samples: Final[dict[int, int]] = {}
         # The ticker's count when something was last compiled: it does not say what guests do.
@@ -192,6 +200,15 @@ class ModuleCode:
         content = self._collect(module, index, level)
         if not content.native:
             return
+        if (
+            level is Level.BASELINE
+            and self._config.opt_level == "tiered"
+            and self._is_small
+            and content.loops
+            and content.values <= _LOOP_VALUES
+        ):
+            level = Level.OPTIMISED
+            content = self._collect(module, index, level)
         func = {n: self.info.funcs[n].func for n in (*content.definitions, *content.elsewhere)}
         parts = [*content.definitions.values()]
         parts += [lazy(n, func[n], _word("cell", n)) for n in sorted(content.elsewhere)]
@@ -285,6 +302,7 @@ class ModuleCode:
                 body = self._body(module, content, number, level, number == index)
                 if body is not None:
                     content.values += body.out.count
+                    content.loops |= body.loops
                     content.definitions[number] = body.text
                     content.native.append(number)
                     content.stubs |= body.stubs

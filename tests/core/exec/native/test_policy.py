@@ -64,17 +64,36 @@ def test_a_function_can_be_optimised_before_it_runs():
     assert (found.functions_compiled, found.functions_optimised, found.units) == (2, 2, 1)
 
 
+FIB = """
+(module (func $fib (export "fib") (param i32) (result i32)
+  (if (result i32) (i32.lt_u (local.get 0) (i32.const 2)) (then (local.get 0))
+    (else (i32.add (call $fib (i32.sub (local.get 0) (i32.const 1)))
+                   (call $fib (i32.sub (local.get 0) (i32.const 2))))))))
+"""
+
+
 @pytest.mark.parametrize("preemption_interval", [0.01, None])
 def test_a_function_that_takes_time_is_optimised(preemption_interval: float | None):
-    engine, store, instance = made(preemption_interval=preemption_interval)
-    loop = instance.get_func(store, "loop")
-    assert loop is not None
+    engine = Engine(Config(strategy="native", preemption_interval=preemption_interval))
+    store: Store[None] = Store(engine)
+    fib = Instance.new(store, Module(engine, FIB)).get_func(store, "fib")
+    assert fib is not None
+    assert fib.call(store, 10) == 55
+    assert engine.statistics().functions_optimised == 0
     deadline = time.monotonic() + 30
     while not engine.statistics().functions_optimised:
-        assert loop.call(store, 10_000_000) == 10_000_000
+        assert fib.call(store, 25) == 75025
         assert time.monotonic() < deadline
-    assert loop.call(store, 1000) == 1000
+    assert fib.call(store, 10) == 55
     assert engine.statistics().functions_compiled == 1
+
+
+def test_a_small_function_with_loops_is_optimised_before_it_runs():
+    engine, store, instance = made()
+    loop = instance.get_func(store, "loop")
+    assert loop is not None
+    assert loop.call(store, 1000) == 1000
+    assert engine.statistics().functions_optimised == 1
 
 
 def test_without_tiers_nothing_is_optimised():
