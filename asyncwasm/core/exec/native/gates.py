@@ -85,7 +85,7 @@ _RECORD_FINISH: Final = 1
 _RECORD_HOOKED: Final = 2
 _RECORD_WORDS: Final = 3
 
-# A word for code that there is none of: Python makes tail calls of host functions.
+# A word for code that there is none of: host functions make no tail calls.
 _NO_CODE: Final = struct.pack("<Q", 0)
 
 _METH_FASTCALL: Final = 0x80
@@ -425,7 +425,8 @@ def data_address(data: bytes) -> int:
 def make_slot(func: Func, cell: int, way: int, context: int, max_stack: int) -> bytes:
     """The slot of a function, by which native code calls it.
 
-    `cell` and `way` are the addresses of the words with its code, for calls and for tail calls.
+    `cell` and `way` are the addresses of the words with its code, for calls and for tail calls;
+    the latter is 0 for a function that makes none itself.
     """
     store: Store[Any] = func.store
     words = store.words.buffer_info()[0]

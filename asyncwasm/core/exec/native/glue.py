@@ -338,17 +338,25 @@ def _params(ty: FuncType) -> list[tuple[str, str]]:
     return [(ir_type(param), f"%p{number}") for number, param in enumerate(ty.params)]
 
 
-def lazy(index: int, ty: FuncType, cell: str, *, tail: bool = False) -> str:
+def lazy(index: int, ty: FuncType, cell: str, way: str = "") -> str:
     """`f<index>` for a function of another unit: its code, or while there is none its `Func.fn`.
 
-    Or `t<index>`.  `cell` is the word that holds the address of its code, as a number in IR.
+    `cell` is the word that holds the address of its code, as a number in IR.  Or `t<index>`, if
+    `way` is given, the word for its form for tail calls, which it may not have.
     """
     out = Emitter()
-    code = out.op(f"load atomic i64, ptr inttoptr (i64 {cell} to ptr) monotonic, align 8")
-    out.branch(out.op(f"icmp eq i64 {code}, 0"), "python", "go", unlikely=True)
-    out.label("go")
-    _forward(out, out.op(f"inttoptr i64 {code} to ptr"), "%ctx", ty, tail=tail)
-    out.label("python")
+    tail = bool(way)
+
+    def go(word: str, missing: str, found: str, *, tail: bool) -> None:
+        code = out.op(f"load atomic i64, ptr inttoptr (i64 {word} to ptr) monotonic, align 8")
+        out.branch(out.op(f"icmp eq i64 {code}, 0"), missing, found, unlikely=not tail)
+        out.label(found)
+        _forward(out, out.op(f"inttoptr i64 {code} to ptr"), "%ctx", ty, tail=tail)
+        out.label(missing)
+
+    if tail:
+        go(way, "plain", "tail", tail=True)
+    go(cell, "python", "go", tail=False)
     _call_by_index(out, index, ty, tail=tail)
     return _define(f"{_prefix(tail)}{index}", ty, out, tail=tail, attributes="noinline ")
 
@@ -465,14 +473,24 @@ def _fast(out: Emitter) -> str:
 def _call_slot(
     out: Emitter, slot: str, ty: FuncType, otherwise: str, *, tail: bool, release: str = ""
 ) -> None:
-    """Call by a slot; goes to `otherwise` while there is no machine code."""
-    cell_at = out.op(f"getelementptr ptr, ptr {slot}, i64 {SLOT_TAIL if tail else SLOT_CELL}")
-    cell = out.op(f"load ptr, ptr {cell_at}, !invariant.load !4, {CTX}")
-    code = out.op(f"load atomic i64, ptr {cell} monotonic, align 8")
-    out.branch(out.op(f"icmp eq i64 {code}, 0"), otherwise, "go", unlikely=True)
-    out.label("go")
-    context_at = out.op(f"getelementptr ptr, ptr {slot}, i64 {SLOT_CONTEXT}")
-    context = out.op(f"load ptr, ptr {context_at}, !invariant.load !4, {CTX}")
-    if release:
-        refs.release(out, release)
-    _forward(out, out.op(f"inttoptr i64 {code} to ptr"), context, ty, tail=tail)
+    """Call by a slot; goes to `otherwise` while there is no machine code.
+
+    A tail call of a function that makes none itself, and so has no other form, is a call.
+    """
+
+    def go(word: int, missing: str, found: str, *, tail: bool) -> None:
+        cell_at = out.op(f"getelementptr ptr, ptr {slot}, i64 {word}")
+        cell = out.op(f"load ptr, ptr {cell_at}, !invariant.load !4, {CTX}")
+        code = out.op(f"load atomic i64, ptr {cell} monotonic, align 8")
+        out.branch(out.op(f"icmp eq i64 {code}, 0"), missing, found, unlikely=not tail)
+        out.label(found)
+        context_at = out.op(f"getelementptr ptr, ptr {slot}, i64 {SLOT_CONTEXT}")
+        context = out.op(f"load ptr, ptr {context_at}, !invariant.load !4, {CTX}")
+        if release:
+            refs.release(out, release)
+        _forward(out, out.op(f"inttoptr i64 {code} to ptr"), context, ty, tail=tail)
+
+    if tail:
+        go(SLOT_TAIL, "plain", "tail", tail=True)
+        out.label("plain")
+    go(SLOT_CELL, otherwise, "go", tail=False)

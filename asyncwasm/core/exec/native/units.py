@@ -111,7 +111,7 @@ class ModuleCode:
 
     `entries` has a word for every function: the address of its machine code, or 0.  Code that
     was found there stays, though a word may come to have the address of better code.  `ways` is
-    the same for tail calls, which differ in the functions in `tails`.  `levels` says what it is,
+    the same for the form that functions in `tails` have for tail calls.  `levels` says what it is,
     `reasons` why functions are interpreted.
     """
 
@@ -213,17 +213,13 @@ class ModuleCode:
         parts = [*content.definitions.values()]
         parts += [lazy(n, func[n], _word("cell", n)) for n in sorted(content.elsewhere)]
         parts += [finisher(n, func[n]) for n in sorted(content.tails)]
-        # Tail calls have a convention of their own, in which a return gives back stack.
-        others = set(content.native)
-        called = (content.tail_callees | others) - content.tails
+        called = content.tail_callees - content.tails
         parts += [self._tail_callee(n, content) for n in sorted(called)]
         text = self._with_stubs(parts, content)
         text += _shared(content.stores_integers).used_by(text)
         optimise = level is Level.OPTIMISED and text.count("\n") <= most
         code = emit(text, speed=2 if optimise else 0)
-        made = Made(
-            tuple(content.native), tuple(others), tuple(content.tails), level, optimise, code
-        )
+        made = Made(tuple(content.native), tuple(content.tails), level, optimise, code)
         self._install(made)
         if self._saved is not None:
             self._saved.add(f"{int(level)}.{index}", made.pack())
@@ -260,16 +256,16 @@ class ModuleCode:
         unit = Unit(made.code, self._address_of)
         ticker.enable()
         codes = unit.addresses([f"f{n}" for n in made.native])
-        ways = unit.addresses([f"{'t' if n in made.others else 'f'}{n}" for n in made.native])
+        ways = dict(zip(made.tails, unit.addresses([f"t{n}" for n in made.tails]), strict=True))
         # In this order, because a signal handler may raise in here.
         self._units.append(unit)
         self.tails.update(made.tails)
-        for number, at, way in zip(made.native, codes, ways, strict=True):
+        for number, at in zip(made.native, codes, strict=True):
             if self.levels[number] < made.level:
                 self._counts.functions += not self.levels[number]
                 self._counts.optimised += made.optimised
                 self.levels[number] = made.level
-                self.ways[number] = way
+                self.ways[number] = ways.get(number, 0)
                 self.entries[number] = at
         self._counts.units += 1
 
@@ -323,7 +319,7 @@ class ModuleCode:
         if index in content.native:
             return plain_way(index, ty)
         if index in content.elsewhere:
-            return lazy(index, ty, _word("way", index), tail=True)
+            return lazy(index, ty, _word("cell", index), _word("way", index))
         if index < self.info.imported_funcs:
             return call_import(index, ty, tail=True)
         return call_python(index, ty, tail=True)

@@ -18,6 +18,7 @@ from asyncwasm import (
     Store,
     Trap,
     TrapCode,
+    i64,
 )
 from asyncwasm.core.types import I64
 
@@ -103,9 +104,17 @@ def test_between_instances_and_engines(interpreted: str, monkeypatch):
     assert bool(store.engine.statistics().functions_interpreted) == bool(interpreted)
 
 
-def test_a_host_function_is_called_without_the_frame():
-    store = Store(Engine(Config(strategy="native")))
-    host = Func.new(store, FuncType((I64,), (I64,)), lambda caller, n: n + 1)
+@pytest.mark.parametrize("level", ["none", "speed"])
+@pytest.mark.parametrize("wants_caller", [True, False])
+def test_a_host_function_is_called_without_the_frame(wants_caller: bool, level: Any):
+    store = Store(Engine(Config(strategy="native", opt_level=level)))
+
+    def add(n: i64) -> i64:
+        return n + 1
+
+    host = Func.wrap(store, add)
+    if wants_caller:
+        host = Func.new(store, FuncType((I64,), (I64,)), lambda caller, n: n + 1)
     text = """(module (import "" "h" (func $h (param i64) (result i64)))
       (table funcref (elem $h)) (type $t (func (param i64) (result i64)))
       (elem declare func $h)
@@ -115,7 +124,7 @@ def test_a_host_function_is_called_without_the_frame():
       (func (export "ref") (type $t) (return_call_ref $t (local.get 0) (ref.func $h)))
       (func (export "plain") (type $t) (i64.mul (i64.const 2) (call 1 (local.get 0)))))"""
     instance = made("native", text, host, store=store)
-    for name in ("direct", "indirect", "ref"):
+    for name in ("direct", "indirect", "ref") * 3:
         assert call(instance, name, 41) == 42
     assert call(instance, "plain", 41) == 84
 
@@ -222,3 +231,19 @@ def test_a_large_function_makes_a_tail_call():
     call(native, "run", 10_000, 0)
     assert call(native, "run", 3, 0) == call(made("interpreter", text), "run", 3, 0)
     assert native.store.engine.statistics().functions_interpreted == {}
+
+
+@pytest.mark.parametrize("level", ["none", "speed"])
+def test_functions_that_make_no_tail_calls_are_tail_called(level: Any):
+    """Also from another unit, and more than once."""
+    text = """(module (type $t (func (param i64) (result i64)))
+      (table funcref (elem $plain)) (elem declare func $plain)
+      (func $plain (type $t) (i64.mul (local.get 0) (i64.const 3)))
+      (func (export "direct") (type $t) (return_call $plain (local.get 0)))
+      (func (export "indirect") (type $t)
+        (return_call_indirect (type $t) (local.get 0) (i32.const 0)))
+      (func (export "ref") (type $t) (return_call_ref $t (local.get 0) (ref.func $plain))))"""
+    store = Store(Engine(Config(strategy="native", opt_level=level)))
+    instance = made("native", text, store=store)
+    for name in ("direct", "indirect", "ref") * 3:
+        assert call(instance, name, 14) == 42
