@@ -47,7 +47,8 @@ class Scheduler:
 
     def notify(self, thread: Thread) -> None:
         """Something happened that `thread` waits for."""
-        self._events[thread] = None
+        # One that gave others a turn is not more urgent for having had to wait longer.
+        (self._yields if thread.gave_turn else self._events)[thread] = None
         for wake in self.on_ready:
             wake()
 

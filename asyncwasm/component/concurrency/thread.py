@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from asyncwasm.errors import Trap, TrapCode
 from asyncwasm.fiber import Fiber, suspend
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from .task import Task
 
 Ready = Callable[[], bool]
+
+
+# What a thread waits for that only gave others a turn.
+_TURN: Final = "its turn"
 
 
 def _always() -> bool:
@@ -32,6 +36,7 @@ class Thread(sync.Thread):
     __slots__ = (
         "cancellable",
         "fiber",
+        "gave_turn",
         "ready_func",
         "running",
         "scheduler",
@@ -51,6 +56,7 @@ class Thread(sync.Thread):
         self.sources: tuple[Source, ...] = ()
         self.what: str | Callable[[], str] = ""
         self.cancellable = False
+        self.gave_turn = False
         if fn is not None:
             self.scheduler.threads[self] = None
 
@@ -116,7 +122,7 @@ class Thread(sync.Thread):
         """Make it ready.  Raises `Trap` unless it is suspended."""
         if not self.suspended:
             raise Trap(TrapCode.CANNOT_RESUME_THREAD)
-        self._start_waiting(_always, (), "its turn")
+        self._start_waiting(_always, (), _TURN)
         self.scheduler.queue(self)
 
     # --- operations of the running thread on itself --------------------------------------------
@@ -161,7 +167,7 @@ class Thread(sync.Thread):
             return True
         if self.scheduler.flip():
             return False
-        self._start_waiting(_always, (), "its turn")
+        self._start_waiting(_always, (), _TURN)
         self.scheduler.queue(self)
         return self._block(cancellable, None)
 
@@ -170,12 +176,13 @@ class Thread(sync.Thread):
         ready: Ready,
         sources: tuple[Source, ...],
         cancellable: bool,
-        what: str | Callable[[], str] = "its turn",
+        what: str | Callable[[], str] = _TURN,
     ) -> bool:
         """Give others a turn, and more of them until `ready`; whether the task was cancelled."""
         if self.task.deliver_pending_cancel(cancellable):
             return True
         self._start_waiting(ready, sources, what)
+        self.gave_turn = what == _TURN
         self.scheduler.queue(self)
         return self._block(cancellable, None)
 
@@ -193,7 +200,7 @@ class Thread(sync.Thread):
             raise Trap(TrapCode.CANNOT_RESUME_THREAD)
         if self.task.deliver_pending_cancel(cancellable):
             return True
-        self._start_waiting(_always, (), "its turn")
+        self._start_waiting(_always, (), _TURN)
         self.scheduler.queue(self)
         return self._block(cancellable, other)
 
@@ -213,7 +220,7 @@ class Thread(sync.Thread):
         if self.task.deliver_pending_cancel(cancellable):
             return True
         other._stop_waiting()
-        self._start_waiting(_always, (), "its turn")
+        self._start_waiting(_always, (), _TURN)
         self.scheduler.queue(self)
         return self._block(cancellable, other)
 
@@ -231,6 +238,7 @@ class Thread(sync.Thread):
 
     def _stop_waiting(self) -> None:
         self.ready_func = None
+        self.gave_turn = False
         for source in self.sources:
             source.waiters.pop(self, None)
         self.sources = ()

@@ -254,3 +254,28 @@ def test_not_without_an_event_loop(engine: Engine) -> None:
     linker.root().func_wrap_concurrent("work", work)
     with pytest.raises(AsyncSupportError):
         linker.instantiate(Store(engine), Component(engine, FAN_OUT))
+
+
+RESTLESS = """
+(component
+  (core module $M
+    (import "" "return" (func $return))
+    (func (export "f") (result i32) (call $return) (i32.const 1 (; YIELD ;)))
+    (func (export "callback") (param i32 i32 i32) (result i32) (i32.const 1 (; YIELD ;))))
+  (canon task.return (core func $return))
+  (core instance $m (instantiate $M
+    (with "" (instance (export "return" (func $return))))))
+  (func (export "f") async
+    (canon lift (core func $m "f") async (callback (core func $m "callback")))))
+"""
+
+
+async def test_calls_that_go_on_for_ever_do_not_keep_their_caller(engine: Engine) -> None:
+    """Nor do they, when there are several, by waking each other up."""
+    store, instance = await instance_of(engine, RESTLESS)
+    f = instance.get_func(store, "f")
+    with anyio.fail_after(30):
+        for _ in range(3):
+            await f.call_async(store)
+    assert len(store.tasks()) == 3
+    store.close()
