@@ -144,7 +144,12 @@ def br_on_cast(body: Body, instr: Instr) -> Branch:
 
 @lowering("ref.i31")
 def ref_i31(body: Body, instr: Instr) -> None:
-    body.push_op("{0} & 0x7fffffff", body.pop_modular())
+    value = body.pop_modular()
+    if value.lo == value.hi:
+        # Python warns of a literal whose identity is asked for.
+        body.push(Expr(body.constant(value.lo & 0x7FFFFFFF), simple=True))
+    else:
+        body.push_op("{0} & 0x7fffffff", value)
 
 
 # Arithmetic with None raises `TypeError`.

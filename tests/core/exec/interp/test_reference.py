@@ -137,3 +137,17 @@ def test_functions_are_one_reference():
     ours = Ours("""(module (func $f (export "f")) (elem declare func $f)
       (func (export "g") (result funcref) (ref.func $f)))""")
     assert ours("g") is ours.instance.get_func(ours.store, "f")
+
+
+def test_a_constant_number_is_asked_for_its_identity():
+    """Python warns of that where it sees the number, and warnings are errors here."""
+    ours = Ours(
+        """(module (func (export "f") (param v128) (result i32)
+          (select (i32.const 3) (i32.const 4)
+            (ref.is_null (ref.i31 (i32x4.extract_lane 0
+              (i32x4.sub (v128.const i32x4 9 9 9 9) (v128.const i32x4 4 4 4 4))))))
+          (if (result i32) (ref.is_null (ref.i31 (i32.const 255)))
+            (then (i32.const 1)) (else (i32.const 2)))
+          (i32.add)))"""
+    )
+    assert ours("f", bytes(16)) == 6
