@@ -32,10 +32,13 @@ from ._options import (
     make_engine,
     size,
 )
+from ._progress import Progress
 from ._values import parse_value, show_value
 
 # What a shell makes of SIGABRT, with which native runtimes end on a trap.
 _TRAPPED = 134
+# Bytes of a program from which on loading it is worth a word.
+_LARGE = 4 << 20
 
 
 def make_parser(prog: str) -> argparse.ArgumentParser:
@@ -93,6 +96,11 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         "program is part of it, but only what comes then is stopped",
     )
     add_engine_option(parser)
+    parser.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="neither use nor keep machine code in the user's cache directory",
+    )
     add_wasm_option(parser, {"fuel": fuel, "max-memory-size": memory, "timeout": timeout})
     return parser
 
@@ -106,21 +114,33 @@ def run(args: argparse.Namespace) -> int:
     started = time.monotonic()
     file = display_name(args.file)
     # The module asks for shared memories itself; the host has no say in how it uses them.
-    config = make_config(args, consume_fuel=args.fuel is not None, shared_memory=True)
+    config = make_config(
+        args,
+        consume_fuel=args.fuel is not None,
+        shared_memory=True,
+        cache=not args.no_cache,
+    )
     engine = make_engine(config)
     data = read_bytes(args.file)
-    with blame(file):
-        code = compile_code(engine, data)
-    loading = time.monotonic() - started
+    progress = Progress(file)
+    if len(data) > _LARGE:
+        progress.say("loading")
     try:
+        with blame(file):
+            code = compile_code(engine, data)
+        loading = time.monotonic() - started
         with ExitStack() as opened:
             ctx = opened.enter_context(_context(args, opened))
-            status: int = trio.run(_main, args, code, ctx, loading)
+            ctx.stdout = progress.until_written(ctx.stdout)
+            ctx.stderr = progress.until_written(ctx.stderr)
+            status: int = trio.run(_main, args, code, ctx, loading, progress)
     except ExitTrap as exit:
         # As much of it as a process can exit with.
         return exit.code & 0xFF
     except WasmError as error:
         _fail(file, error)
+    finally:
+        progress.stop()
     return status
 
 
@@ -160,7 +180,11 @@ def _variable(text: str) -> list[tuple[str, str]]:
 
 
 async def _main(
-    args: argparse.Namespace, code: Module | Component, ctx: WasiCtx, loading: float
+    args: argparse.Namespace,
+    code: Module | Component,
+    ctx: WasiCtx,
+    loading: float,
+    progress: Progress,
 ) -> int:
     store = Store(code.engine, ctx)
     status = 0
@@ -169,6 +193,9 @@ async def _main(
     if args.max_memory is not None:
         store.limiter(StoreLimits(memory_size=args.max_memory))
     left = math.inf if args.timeout is None else max(0.0, args.timeout - loading)
+    if progress.active:
+        # Not in a nursery, which would put exceptions into a group.
+        trio.lowlevel.spawn_system_task(progress.watch, code.engine)
     with trio.move_on_after(left) as scope:
         if isinstance(code, Component):
             status = await _call_component(args, store, code)

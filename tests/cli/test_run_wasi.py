@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.wasi.programs import CAT, ECHO, ENVIRONMENT, HELLO, OPEN, SPIN, TRAP
+from tests.wasi.programs import CAT, ECHO, ENVIRONMENT, HELLO, IMPORTS, OPEN, SPIN, TRAP
 
 pytestmark = pytest.mark.slow
 
 # Says something, and then computes for ever.
-BUSY = HELLO.replace("(call $proc_exit (i32.const 3))", "(loop $more (br $more))").replace(
-    "hello", "x    "
-)
+BUSY = f"""(module {IMPORTS}
+  (data (i32.const 16) "x")
+  (func (export "_start")
+    (call $write (i32.const 1) (i32.const 16) (i32.const 1))
+    (loop $more (br $more))))"""
 
 
 def command(*args: object, **options: object) -> subprocess.CompletedProcess[bytes]:
@@ -129,3 +131,15 @@ def test_nobody_reads_the_output(program):
         process.communicate(b"x" * 100_000)
         # It finds that it cannot write, and ignores that.
         assert process.returncode == 0
+
+
+def test_machine_code_is_kept(program, tmp_path):
+    pytest.importorskip("llvmlite")
+    path, cache = program(HELLO), tmp_path / "cache"
+    environ = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    assert command("--no-cache", path, env=environ).stdout == b"hello\n"
+    assert not list(cache.rglob("*.code"))
+    assert command("--engine=native", path, env=environ).stdout == b"hello\n"
+    if sys.platform == "linux":
+        assert list(cache.rglob("*.code"))
+    assert command("--engine=native", path, env=environ).stdout == b"hello\n"
