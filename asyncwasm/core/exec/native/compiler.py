@@ -8,7 +8,6 @@ process: what it needs of this one it finds through symbols (`externals`) and it
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import hashlib
 import json
 import platform
@@ -121,8 +120,8 @@ _EXPORTS: Final = re.compile(r"^define (?!internal )[^@]*@([A-Za-z_][\w.]*)", re
 def emit(text: str, *, speed: int) -> Object:
     """Compile IR text; `speed` is LLVM's optimisation level, 0 to 3.
 
-    What `externals` knows need not be declared, nor the module's own words.  Other threads may
-    compile meanwhile.  Raises `CompileError`.
+    What `externals` knows need not be declared, nor the module's own words.  Raises
+    `CompileError`.
     """
     symbols = set(_SYMBOLS.findall(text))
     needed = externals.declarations(symbols)
@@ -145,28 +144,8 @@ def _emit(text: str, speed: int) -> bytes:
     if speed:
         options = llvm.create_pipeline_tuning_options(speed_level=speed)
         builder = llvm.create_pass_builder(machine, options)
-        passes = builder.getModulePassManager()
-        _library("LLVMPY_RunNewModulePassManager")(passes, module, builder)
-    ffi = llvm.ffi
-    with ffi.OutputString() as message:
-        buffer = _library("LLVMPY_TargetMachineEmitToMemory")(machine, module, 1, message)
-        if not buffer:
-            raise RuntimeError(str(message))
-    try:
-        start = ffi.lib.LLVMPY_GetBufferStart(buffer)
-        return ctypes.string_at(start, ffi.lib.LLVMPY_GetBufferSize(buffer))
-    finally:
-        ffi.lib.LLVMPY_DisposeMemoryBuffer(buffer)
-
-
-def _library(name: str) -> Callable[..., Any]:
-    """A function of llvmlite's library, without the lock that llvmlite takes around it.
-
-    For the two that take long: the thread of an event loop must not wait for what is compiled in
-    the background.  LLVM itself only asks that threads do not share a context.
-    """
-    function: Callable[..., Any] = getattr(load().ffi.lib, name)
-    return getattr(function, "_cfn", function)
+        builder.getModulePassManager().run(module, builder)
+    return bytes(machine.emit_object(module))
 
 
 class Unit:

@@ -174,9 +174,12 @@ def call_import(index: int, ty: FuncType, *, tail: bool = False) -> str:
     out.label("known")
     _call_slot(out, slot, ty, "python", tail=tail)
     out.label("python")
-    slow = call_python(index, ty, tail=tail, name="python")
-    _forward(out, f"@{_prefix(tail)}python{index}", "%ctx", ty, tail=tail)
-    return f"{_define(f'{_prefix(tail)}{index}', ty, out, tail=tail)}\n{slow}"
+    if not tail:
+        _forward_to_python(out, index, ty)
+        return _define(f"f{index}", ty, out, tail=False)
+    slow = call_python(index, ty, tail=True, name="python")
+    _forward(out, f"@tpython{index}", "%ctx", ty, tail=True)
+    return f"{_define(f't{index}', ty, out, tail=True)}\n{slow}"
 
 
 def _prefix(tail: bool) -> str:
@@ -194,18 +197,46 @@ def call_python(index: int, ty: FuncType, *, tail: bool = False, name: str = "")
 
 
 def _call_by_index(out: Emitter, index: int, ty: FuncType, *, tail: bool) -> None:
-    """Call the `Func` of a function of the instance, which is made if it was never asked for."""
     if tail:
         _park(out, Helper.PARK_CALL, ty, ("i32", str(index)))
-        return
+    else:
+        _forward_to_python(out, index, ty)
+
+
+def _forward_to_python(out: Emitter, index: int, ty: FuncType) -> None:
+    _forward(out, f"@{python_name(ty)}", "%ctx", ty, tail=False, others=f", i64 {index}")
+
+
+_LETTERS: Final = {"i32": "i", "i64": "l", "float": "f", "double": "d", "ptr": "r"}
+
+
+def python_name(ty: FuncType) -> str:
+    """What `by_python` defines for a type."""
+    params, results = (
+        "".join(_LETTERS.get(ir_type(t), "v") for t in types) for types in (ty.params, ty.results)
+    )
+    return f"python_{params}_{results}"
+
+
+def by_python(ty: FuncType) -> str:
+    """`python_<type>`: call a function of the instance by its number and its `Func.fn`."""
+    out = Emitter()
+    _call_numbered(out, ty)
+    listed = signature(ty).removeprefix("ptr %ctx")
+    head = f"define internal {CONVENTION} {result_type(ty.results)} @{python_name(ty)}"
+    return f"{head}(ptr %ctx, i64 %index{listed}) noinline cold {{\n{out.text()}\n}}"
+
+
+def _call_numbered(out: Emitter, ty: FuncType) -> None:
+    """Call the `Func` of a function of the instance, which is made if it was never asked for."""
     at = out.op(f"getelementptr ptr, ptr %ctx, i64 {int(Word.CALLABLES)}")
     listed = out.op(f"load ptr, ptr {at}")
-    item = out.op(f"getelementptr ptr, ptr {listed}, i64 {index}")
+    item = out.op(f"getelementptr ptr, ptr {listed}, i64 %index")
     known = out.op(f"load ptr, ptr {item}")
     looked_in = out.block
     out.branch(out.op(f"icmp eq ptr {known}, null"), "make", "call", unlikely=True)
     out.label("make")
-    _helper_or_fail(out, Helper.FUNC, ty, str(index))
+    _helper_or_fail(out, Helper.FUNC, ty, "%index")
     made = out.op(f"load ptr, ptr {item}")
     made_in = out.block
     out.jump("call")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from asyncwasm.errors import ValidationError
 
-from . import opaque, ticker
+from . import bridges, opaque, ticker
 from .body import LARGEST, Body
 from .cache import flush
 from .compiler import MODULE, CompileError, Unit, emit
@@ -48,10 +48,9 @@ _SMALL_MODULE_BYTES: Final = 32 * 1024
 _LOOP_VALUES: Final = 2_000
 # A function that was found running so often is worth optimising.
 _SAMPLES: Final = 2
-# Units of more lines are not optimised: the time for that grows faster than the size.  Those
-# that a call waits for have to be smaller.
+# Units of more lines are not optimised: LLVM, which others may be waiting for meanwhile, takes half
+# a second for so many.
 _OPTIMISED_LINES: Final = 15_000
-_BACKGROUND_LINES: Final = 150_000
 _MAX_BODY_BYTES: Final = 400_000
 
 
@@ -189,7 +188,7 @@ class ModuleCode:
             return
         # What goes wrong is no reason to stop what runs.
         with suppress(CompileError):
-            self._compile(module, index, Level.OPTIMISED, _BACKGROUND_LINES)
+            self._compile(module, index, Level.OPTIMISED, _OPTIMISED_LINES)
 
     def _interpret(self, index: int, reason: str) -> None:
         self.reasons[index] = reason
@@ -215,6 +214,8 @@ class ModuleCode:
         parts += [finisher(n, func[n]) for n in sorted(content.tails)]
         called = content.tail_callees - content.tails
         parts += [self._tail_callee(n, content) for n in sorted(called)]
+        # By way of Python go imported and interpreted functions, and first calls of others.
+        parts.append(bridges.provide(func[n] for n in func if n not in content.native))
         text = self._with_stubs(parts, content)
         text += _shared(content.stores_integers).used_by(text)
         optimise = level is Level.OPTIMISED and text.count("\n") <= most
@@ -253,6 +254,8 @@ class ModuleCode:
                 return id(self.info.types[int(number)])
 
     def _install(self, made: Made) -> None:
+        for name in filter(bridges.is_bridge, made.code.imports):
+            bridges.recall(name)
         unit = Unit(made.code, self._address_of)
         ticker.enable()
         codes = unit.addresses([f"f{n}" for n in made.native])
