@@ -84,6 +84,7 @@ def instantiation_and_growth(strategy: str) -> None:
         instance = Instance.new(store, module)
         memory = instance.get_memory(store, "m")
         assert memory is not None
+        memory.widen()
         memories[:] = [memory]
         for _ in range(10):
             memory.grow(store, 1)

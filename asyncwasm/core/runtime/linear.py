@@ -128,10 +128,13 @@ class LinearMemory:
         self._resize(minimum)
 
     def _resize(self, size: int) -> None:
-        if self._wide:
-            self._cast(size)
-        self._mapping.used = size
-        self.view = self._whole[:size]
+        self._mapping.use(max(size, self._mapping.used))
+        view = self._whole[:size]
+        wide = self._cast(size) if self._wide else None
+        # From here nothing is called, so no signal handler comes in between: all or nothing.
+        if wide is not None:
+            self.u16, self.u32, self.u64, self.f64 = wide
+        self.view = view
         self._cell[1] = size
         # Last: another thread that has seen the new size can use the new views.
         self.size_bytes = size
@@ -139,17 +142,20 @@ class LinearMemory:
     def widen(self) -> None:
         """Make the views of wider elements, which are kept up to date from now on."""
         if not self._wide:
-            self._cast(self.size_bytes)
+            self.u16, self.u32, self.u64, self.f64 = self._cast(self.size_bytes)
             self._wide = True
 
-    def _cast(self, size: int) -> None:
+    def _cast(
+        self, size: int
+    ) -> tuple[memoryview[int], memoryview[int], memoryview[int], memoryview[float]]:
         whole = self._whole
-        u16 = whole[: size & ~1].cast("H")
-        u32 = whole[: size & ~3].cast("I")
         wide = whole[: size & ~7]
-        u64, f64 = wide.cast("Q"), wide.cast("d")
-        # All or nothing, should a signal handler raise in here.
-        self.u16, self.u32, self.u64, self.f64 = u16, u32, u64, f64
+        return (
+            whole[: size & ~1].cast("H"),
+            whole[: size & ~3].cast("I"),
+            wide.cast("Q"),
+            wide.cast("d"),
+        )
 
     def cell_address(self) -> int:
         """Where the base address and the size in bytes are, as two words, for native code.

@@ -17,10 +17,11 @@ from typing import Any, Final
 
 from asyncwasm.errors import ResourceLimitError
 
-# How many emptied mappings are kept.  Elsewhere the system does not zero pages that are given back.
-MAX_IDLE: Final = 64 if sys.platform == "linux" else 0
-# A memory that uses more gives it back at once, not when its mapping is looked at.
-_MAX_USED: Final = 1 << 20
+# How many mappings are kept for others, at most.  Elsewhere the system does not zero pages that are
+# given back.
+MAX_KEPT: Final = 64 if sys.platform == "linux" else 0
+# What is kept is emptied when the next memory is made, so a memory that uses more is not kept.
+MAX_USED: Final = 1 << 20
 # A memory smaller than this must not be given huge pages: touching a byte would cost 2 MiB.
 _HUGE_PAGE: Final = 2 << 20
 
@@ -49,28 +50,38 @@ class Mapping:
         # How many bytes may be other than zero.
         self.used = 0
         self.address = 0
-        self._owner: weakref.ref[Any] | None = None
+        self._owner: _Owner | None = None
 
     def lend(self, owner: Any) -> memoryview:
         """The memory, for `owner` to use as long as it lives, and whoever has views of it then."""
-        if MAX_IDLE:
-            self._owner = weakref.ref(owner, self._dropped)
-            _lent.add(self)
+        if len(_kept) + len(_idle) < MAX_KEPT:
+            # The callback is not Python code, in which a signal handler could raise.
+            self._owner = _Owner(owner, _dropped.append)
+            self._owner.mapping = self
+            _kept.add(self._owner)
         view = memoryview(self.mmap)
         if not self.address:
             self.address = ctypes.addressof(ctypes.c_char.from_buffer(view))
         return view
 
-    def _dropped(self, _: object) -> None:
-        # The owner's own views go after this; see `_sweep`.
-        _lent.discard(self)
-        self._owner = None
-        if self.used <= _MAX_USED and len(_dropped) < MAX_IDLE:
-            _dropped.append(self)
+    def use(self, size: int) -> None:
+        """Up to `size` bytes are used now."""
+        self.used = size
+        if size > MAX_USED and self._owner is not None:
+            _kept.discard(self._owner)
+            self._owner = None
 
 
-_lent: Final[set[Mapping]] = set()
-_dropped: Final[list[Mapping]] = []
+class _Owner(weakref.ref[Any]):
+    """Tells when the owner of a mapping is gone, or about to."""
+
+    __slots__ = ("mapping",)
+
+    mapping: Mapping
+
+
+_kept: Final[set[_Owner]] = set()
+_dropped: Final[list[_Owner]] = []
 _idle: Final[list[Mapping]] = []
 
 
@@ -85,10 +96,13 @@ def _sweep() -> None:
     """Empty the mappings of dropped memories, or let go of them."""
     while _dropped:
         try:
-            mapping = _dropped.pop()
+            owner = _dropped.pop()
         except IndexError:
             return  # another thread was here
-        if _references(mapping) == _UNVIEWED and len(_idle) < MAX_IDLE:
+        mapping = owner.mapping
+        _kept.discard(owner)
+        mapping._owner = None
+        if _references(mapping) == _UNVIEWED:
             try:
                 if mapping.used:
                     mapping.mmap.madvise(mmap.MADV_DONTNEED, 0, mapping.used)
@@ -96,16 +110,6 @@ def _sweep() -> None:
                 continue
             mapping.used = 0
             _idle.append(mapping)
-
-
-def _collected(phase: str, info: dict[str, int]) -> None:
-    # Memories are mostly parts of cycles, so this is when they have gone.
-    if _dropped and phase == "stop":
-        _sweep()
-
-
-if MAX_IDLE:
-    gc.callbacks.append(_collected)
 
 
 def reserve(minimum: int, wanted: int) -> Mapping:
@@ -126,6 +130,7 @@ def reserve(minimum: int, wanted: int) -> Mapping:
     if mapping is None:
         # Dropped memories may be waiting, in cycles, to give their space back.
         gc.collect()
+        _sweep()
         _idle.clear()
         mapping = _try_to_map(wanted)
     size = wanted
