@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import tomllib
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ ROOT = Path(
 CORE = ROOT / "core"
 ABSENT = f"no official test suite in {ROOT} (see ASYNCWASM_SPEC_TESTS)"
 ENGINES = ["interpreter"]
+if importlib.util.find_spec("llvmlite") is not None:
+    ENGINES.append("native")
 
 # Bigger scripts take more than a quarter of a second.
 _SMALL = 60_000
