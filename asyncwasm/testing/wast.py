@@ -77,6 +77,7 @@ _LATER: Final[dict[tuple[str, ...], tuple[Feature, ...]]] = {
         Feature.GC,
         Feature.EXCEPTIONS,
         Feature.MEMORY64,
+        Feature.COMPONENT_MODEL_MEMORY64,
         Feature.MULTI_MEMORY,
     ),
 }
