@@ -22,7 +22,7 @@ from asyncwasm import (
 )
 from asyncwasm.core.types import I32, I64
 
-ENGINE = Engine(Config(preemption_interval=None))
+ENGINE = Engine(Config(strategy="interpreter", preemption_interval=None))
 
 
 def instantiate(text: str, imports: Any = (), store: Store[None] | None = None) -> Any:

@@ -10,7 +10,7 @@ from asyncwasm.core.types import I32
 
 from .strategies import every_strategy, only
 
-ENGINE = Engine(Config(preemption_interval=None))
+ENGINE = Engine(Config(strategy="interpreter", preemption_interval=None))
 
 
 def trapped(text: str, *arguments: int, imports: object = ()) -> tuple[Trap, bytes]:

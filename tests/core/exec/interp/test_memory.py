@@ -15,7 +15,9 @@ STORES = {
     "i32.store": 4, "i32.store8": 1, "i32.store16": 2, "i64.store": 8, "i64.store8": 1,
     "i64.store16": 2, "i64.store32": 4, "f32.store": 4, "f64.store": 8,
 }  # fmt: skip
-ENGINE = Engine(Config(preemption_interval=None, wasm_custom_page_sizes=True))
+ENGINE = Engine(
+    Config(strategy="interpreter", preemption_interval=None, wasm_custom_page_sizes=True)
+)
 
 
 class Guest:

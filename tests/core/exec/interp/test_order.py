@@ -8,7 +8,7 @@ from asyncwasm import Config, Engine, Instance, Module, Store, Trap
 
 from .strategies import every_strategy, only
 
-ENGINE = Engine(Config(preemption_interval=None))
+ENGINE = Engine(Config(strategy="interpreter", preemption_interval=None))
 
 
 def outcome(body: str, *arguments: int) -> object:

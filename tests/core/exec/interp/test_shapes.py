@@ -8,7 +8,7 @@ from asyncwasm import Config, Engine, Instance, Module, Store, Trap, TrapCode
 
 from .strategies import every_strategy, only
 
-ENGINE = Engine(Config(preemption_interval=None))
+ENGINE = Engine(Config(strategy="interpreter", preemption_interval=None))
 
 
 def run(text: str, *arguments: int) -> object:
