@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asyncwasm import Memory, MemoryType, Store
+from asyncwasm import Config, Engine, Memory, MemoryType, Module, Store
 from tests.guests.conftest import fetch_guest
 from tests.guests.guest import linker_with_stubs
 
@@ -18,8 +18,9 @@ PACKAGES = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("package", PACKAGES)
-def test_all_functions(engine, guest_module, package):
-    module = guest_module(package)
+def test_all_functions(guest_path, package):
+    engine = Engine(Config(strategy="interpreter"))
+    module = Module.from_file(engine, guest_path(package))
     store = Store(engine)
     linker = linker_with_stubs(engine, module, [])
     for wanted in module.imports:

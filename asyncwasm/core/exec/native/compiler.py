@@ -82,6 +82,11 @@ def _linker() -> tuple[_Linker, str]:
         _linkers[:] = [_Linker()]
 
 
+# Without registers for its values, a function of so many characters of IR would have a frame so
+# large that real programs' recursion, of an interpreter's main loop say, exhausts the stack.
+LARGE: Final = 200_000
+
+
 def _machine(speed: int) -> Any:
     llvm = load()
     _, triple, cpu, features = target()
@@ -140,11 +145,19 @@ def _emit(text: str, speed: int) -> bytes:
     llvm = load()
     # Types and constants live as long as their context.
     module = llvm.parse_assembly(text, context=llvm.create_context())
-    machine = _machine(speed)
-    if speed:
+    large = not speed and len(text) > LARGE
+    machine = _machine(1 if large else speed)
+    if speed or large:
         options = llvm.create_pipeline_tuning_options(speed_level=speed)
         builder = llvm.create_pass_builder(machine, options)
-        builder.getModulePassManager().run(module, builder)
+        if speed:
+            builder.getModulePassManager().run(module, builder)
+        else:
+            passes = llvm.create_new_function_pass_manager()
+            passes.add_sroa_pass()
+            for function in module.functions:
+                if not function.is_declaration:
+                    passes.run(function, builder)
     return bytes(machine.emit_object(module))
 
 

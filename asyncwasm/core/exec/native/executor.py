@@ -45,6 +45,11 @@ def _plain(ty: FuncType) -> FuncType:
     )
 
 
+# Frames of code that is not optimised, for which every value has a place of its own, are up to so
+# many times larger.  Real programs (interpreters written in C) need what they need in either.
+_UNOPTIMISED: Final = 8
+
+
 class NativeExecutor:
     """Runs guest functions as machine code where that is possible.  Implements `Executor`.
 
@@ -148,6 +153,8 @@ class NativeExecutor:
                 code = self._code_of(instance._module)
                 context = self._state_of(instance).address
                 most = self._config.max_wasm_stack
+                if self._config.opt_level != "speed":
+                    most *= _UNOPTIMISED
                 slot = make_slot(func, code.cell(index), code.way(index), context, most)
             if slot is not None:
                 func.fast = slot
