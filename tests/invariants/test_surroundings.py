@@ -18,6 +18,7 @@ import pytest
 
 from asyncwasm import (
     Caller,
+    Config,
     Engine,
     ExitTrap,
     Func,
@@ -424,7 +425,7 @@ def test_little_of_the_stack_is_left(depth):
 
 def test_guest_host_guest_at_the_end_of_the_stack():
     """The host function's nested call runs out of stack in the middle of being begun."""
-    store: Store[None] = Store(Engine())
+    store: Store[None] = Store(Engine(Config(strategy="interpreter")))
     funcs: list[Func] = []
     depths: list[int] = []
 
