@@ -11,7 +11,7 @@ from asyncwasm.errors import Trap, TrapCode
 
 from ..runtime import task as sync
 from ..runtime.context import Context, HostContext
-from .task import OnResolve, OnStart, Task, TaskState
+from .task import OnResolve, OnStart, Task
 from .thread import Thread
 from .waitable import CANCELLED_EVENT, NO_EVENT, Event, expect_set
 
@@ -208,8 +208,3 @@ class Lifted:
             thread.task.check_may_block()
             return wset.wait_for_event(thread, True, instance.gate)
         raise Trap(TrapCode.UNSUPPORTED_CALLBACK_CODE)
-
-
-def is_finished(task: Task) -> bool:
-    """Whether nothing of the task will run any more."""
-    return task.state is TaskState.RESOLVED and not task.threads

@@ -10,7 +10,7 @@ from ..runtime.context import GuestContext, HostContext
 from ..runtime.options import abi_options, adapter_options, is_by_pointer
 from .lift import Lifted, conversion
 from .subtask import Subtask, SubtaskState
-from .task import CANCELLED, Task
+from .task import CANCELLED
 from .thread import Thread
 
 if TYPE_CHECKING:
@@ -158,8 +158,3 @@ def lower_host(data: InstanceData, host: HostFunc, trampoline: HostCall) -> Call
         return finish(subtask, thread, options, lambda: f"the host function `{host.name}`")
 
     return call
-
-
-def current_task(instance: ComponentInstance) -> Task:
-    """The task of the guest thread that is calling out of `instance`."""
-    return running_thread(instance).task

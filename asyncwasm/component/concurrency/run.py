@@ -11,7 +11,7 @@ from asyncwasm.errors import Trap, TrapCode, UsageError
 from asyncwasm.fiber import current_task, new_event, open_children
 
 from ..runtime.state import state_of
-from .lift import Lifted, is_finished
+from .lift import Lifted
 from .loop import HostTask, Loop
 from .task import Task
 
@@ -130,15 +130,8 @@ async def run_concurrent(store: Store[T], fn: Callable[[Accessor[T]], Awaitable[
             results.append(value)
 
         loop.spawn(fn(accessor), getattr(fn, "__qualname__", "run_concurrent"), finish)
-        await _drive(loop, None, lambda: bool(results))
+        await _enter(loop, None, lambda: loop.drive(lambda: bool(results)))
         return results[0]
-
-
-async def _drive(loop: Loop, caller: Caller[Any] | None, until: Callable[[], bool]) -> None:
-    def run() -> None:
-        loop.drive(until)
-
-    await _enter(loop, caller, run)
 
 
 async def drive_for(
@@ -216,7 +209,7 @@ class _Call:
         self.task = lifted.start(lambda: args, self.resolve, state.current)
 
     def ended(self) -> bool:
-        return self.task is None or is_finished(self.task)
+        return self.task is None or self.task.done
 
 
 async def call_async(lifted: Lifted, caller: Caller[Any] | None, args: tuple[Any, ...]) -> Any:

@@ -7,7 +7,7 @@ look whether they are.  So a turn costs nothing for threads that nothing happene
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Scheduler:
         # Every thread that has begun and not ended, or may yet begin.
         self.threads: dict[Thread, None] = {}
         # Called when a thread may have become ready, to wake up what drives the store.
-        self.on_ready: list[Wake] = []
+        self.on_ready: list[Callable[[], object]] = []
 
     def choose(self, items: Collection[T]) -> T:
         """One of `items`, of which there is at least one."""
@@ -80,7 +80,8 @@ class Scheduler:
         if self.flip():
             queues = (self._yields, self._events)
         for queue in queues:
-            for thread in list(queue):
+            while queue:
+                thread = next(iter(queue))
                 if thread.is_ready():
                     return thread
                 # It becomes a candidate again when what it waits for changes.
@@ -110,9 +111,3 @@ class Scheduler:
         self._events.clear()
         self._yields.clear()
         return failures
-
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Wake = Callable[[], object]
