@@ -100,7 +100,8 @@ class ResourceTable:
             self._entries[entry.parent].children.discard(key)
         if type is not None and not isinstance(entry.value, type):
             raise ResourceTableError("resource is of another type")
-        return entry.value  # type: ignore[no-any-return]
+        value: T = entry.value
+        return value
 
     def add_child(self, child: Resource[Any], parent: Resource[Any]) -> None:
         """Make an entry the child of another.  Raises if it already is one's."""

@@ -12,7 +12,7 @@ import dataclasses
 import enum
 import keyword
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, cast, final
 
 from .types import (
     Borrow,
@@ -51,7 +51,7 @@ class Some(Generic[T]):
 class Ok(Generic[T]):
     """The success of a `result`, with its payload or None."""
 
-    value: T = None  # type: ignore[assignment]
+    value: T = None  # type: ignore[assignment]  # `Ok()` is an `Ok[None]`
 
 
 @final
@@ -59,7 +59,7 @@ class Ok(Generic[T]):
 class Err(Generic[T]):
     """The failure of a `result`, with its payload or None."""
 
-    value: T = None  # type: ignore[assignment]
+    value: T = None  # type: ignore[assignment]  # `Ok()` is an `Ok[None]`
 
 
 class RecordValue:
@@ -230,10 +230,11 @@ class Classes:
             made.case = label
             base.wit_cases[label] = made
             setattr(base, case, made)
-        return base  # type: ignore[no-any-return]
+        return cast("type", base)
 
     def annotation(self, ty: ValType) -> Any:
         """The Python type of the values of type `ty`, as an annotation."""
+        # Type checkers only know annotations that are written out: hence what they ignore here.
         match ty:
             case Primitive():
                 return _PRIMITIVES.get(ty, object)
@@ -281,16 +282,17 @@ _ENUM_RESERVED: Final = frozenset({"MRO"})
 def _enum(name: str, labels: tuple[str, ...]) -> type:
     names = _unique([member_name(label) for label in labels], _ENUM_RESERVED)
     base: Any = EnumValue
-    return base(name, list(zip(names, labels, strict=True)))  # type: ignore[no-any-return]
+    made: type = base(name, list(zip(names, labels, strict=True)))
+    return made
 
 
 def _flags(name: str, labels: tuple[str, ...]) -> type:
     names = _unique([member_name(label) for label in labels], _ENUM_RESERVED)
     members = [(member, 1 << i) for i, member in enumerate(names)]
     base: Any = FlagsValue
-    made = base(name, members)
+    made: Any = base(name, members)
     made.wit_labels = staticmethod(lambda: labels)
-    return made  # type: ignore[no-any-return]
+    return cast("type", made)
 
 
 @final

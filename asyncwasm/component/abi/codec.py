@@ -118,8 +118,9 @@ class _Writers:
     def _count(self, types: tuple[ValType, ...]) -> int:
         return len(flatten_all(types, self.options.pointer_type))
 
-    def _get(self, name: str) -> Any:
-        return self.unit.get(name)
+    def _get(self, name: str) -> Callable[..., Any]:
+        found: Callable[..., Any] = self.unit.get(name)
+        return found
 
     def _explainer(self, params: Params) -> str:
         def explained(values: Sequence[Any], cause: Exception) -> NoReturn:
@@ -173,7 +174,7 @@ class _Writers:
             body.line(f"return ({''.join(f'{value}, ' for value in flat)})")
 
         key = ("lower params", params, spilled)
-        return self._get(self.unit.function(key, ("cx", "values"), write))  # type: ignore[no-any-return]
+        return self._get(self.unit.function(key, ("cx", "values"), write))
 
     def lift_params(self, params: Params, max_flat: int) -> LiftParams:
         types = tuple(ty for _, ty in params)
@@ -194,7 +195,7 @@ class _Writers:
             return self.lifter.lift_list(body, types, flat)
 
         key = ("lift params", types, spilled)
-        return self._get(self.unit.function(key, ("cx", "flat"), write))  # type: ignore[no-any-return]
+        return self._get(self.unit.function(key, ("cx", "flat"), write))
 
     def lower_result(self, ty: ValType | None, max_flat: int) -> LowerResult:
         spilled = ty is not None and self._count((ty,)) > max_flat
@@ -213,7 +214,7 @@ class _Writers:
             body.line(f"return {value}")
 
         key = ("lower result", ty, spilled)
-        return self._get(self.unit.function(key, ("cx", "a", "p"), write))  # type: ignore[no-any-return]
+        return self._get(self.unit.function(key, ("cx", "a", "p"), write))
 
     def lift_result(self, ty: ValType | None) -> LiftResult:
         def write(body: Body) -> str:
@@ -228,20 +229,20 @@ class _Writers:
             return self.lifter.lift_inline(body, ty, iter(["p"]))
 
         key = ("lift result", ty)
-        return self._get(self.unit.function(key, ("cx", "p"), write))  # type: ignore[no-any-return]
+        return self._get(self.unit.function(key, ("cx", "p"), write))
 
     def check_out(self, ty: ValType) -> Callable[[Context, int], None]:
         def write(body: Body) -> None:
             self._check_pointer(body, ty, "pointer not aligned", "pointer out of bounds")
 
-        return self._get(self.unit.function(("check out", ty), ("cx", "p"), write))  # type: ignore[no-any-return]
+        return self._get(self.unit.function(("check out", ty), ("cx", "p"), write))
 
     def load(self, ty: ValType) -> Load:
         def write(body: Body) -> str:
             body.line("view = cx.memory.view")
             return self.lifter.load_inline(body, ty, "p", 0)
 
-        return self._get(self.unit.function(("load one", ty), ("cx", "p"), write))  # type: ignore[no-any-return]
+        return self._get(self.unit.function(("load one", ty), ("cx", "p"), write))
 
     def store(self, ty: ValType) -> Store:
         def lines(body: Body) -> None:
@@ -251,10 +252,10 @@ class _Writers:
         def write(body: Body) -> None:
             self._checked(body, (("value", ty),), "(a,)", lambda: lines(body))
 
-        return self._get(self.unit.function(("store one", ty), ("cx", "a", "p"), write))  # type: ignore[no-any-return]
+        return self._get(self.unit.function(("store one", ty), ("cx", "a", "p"), write))
 
     def load_list(self, ty: ValType) -> LoadList:
-        return self._get(self.lifter.load_elements(ty))  # type: ignore[no-any-return]
+        return self._get(self.lifter.load_elements(ty))
 
     def store_list(self, ty: ValType) -> Store:
         store = self.lowerer.store_elements(ty)
@@ -263,4 +264,4 @@ class _Writers:
             values = (("values", List(ty)),)
             self._checked(body, values, "(a,)", lambda: body.line(f"{store}(cx, a, p)"))
 
-        return self._get(self.unit.function(("store many", ty), ("cx", "a", "p"), write))  # type: ignore[no-any-return]
+        return self._get(self.unit.function(("store many", ty), ("cx", "a", "p"), write))

@@ -521,6 +521,7 @@ class Lifter:
             case Variant(cases):
                 classes = tuple(self.unit.classes.of(ty).wit_cases.values())
                 return [
+                    # A default argument, for the loop goes on; its type is not inferred.
                     self.unit.shared(("case", ty, i), lambda i=i: classes[i]) + "({})"  # type: ignore[misc]
                     for i in range(len(cases))
                 ]

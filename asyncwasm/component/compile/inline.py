@@ -154,6 +154,7 @@ class _Frame:
 
     def value_type(self, ref: syntax.ValTypeRef) -> ValType:
         ty = self.scope.types[ref] if isinstance(ref, int) else ref
+        # A scope has every kind of type in one list; validation saw that this is a value type.
         return substitute(ty, self.resource)  # type: ignore[arg-type]
 
 

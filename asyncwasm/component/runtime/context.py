@@ -67,6 +67,7 @@ class Context(AbiContext):
         assert self._realloc is not None
         fn = self._realloc.fn
         before, instance.may_leave = instance.may_leave, False
+        result: int
         try:
             if instance.stores:
                 result = self._with_blank_storage(fn, old, old_size, alignment, new_size)
@@ -76,7 +77,7 @@ class Context(AbiContext):
             raise Trap(TrapCode.UNCAUGHT_EXCEPTION) from None
         instance.may_leave = before
         self.inside = False
-        return result  # type: ignore[no-any-return]
+        return result
 
     def _with_blank_storage(self, fn: Any, *args: int) -> Any:
         # The allocator shall neither see nor change what the task keeps in its thread.

@@ -59,8 +59,7 @@ def fused_call(data: InstanceData, trampoline: GuestCall) -> Func | None:
     imports = _Imports(data, trampoline)
     args = [imports.find(i.name) for i in module.info.imports]
     instance = instantiate(data.store, module, args, False)
-    found: Any = instance.get_export(data.store, "call")
-    return found  # type: ignore[no-any-return]
+    return instance.get_func(data.store, "call")
 
 
 def _may_throw(program: Program) -> bool:

@@ -7,7 +7,7 @@ Nested components share the lists of `InstanceData`, by the indices of the progr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, cast, final
 
 from asyncwasm.component.compile.program import CoreDef, CoreExport, LiftedFunction
 from asyncwasm.core import Global, GlobalType, NumType
@@ -154,6 +154,7 @@ class InstanceData:
         self.plain = not program.has_async
         self.imports = imports
         self.core_instances: list[Instance] = []
+        # Initialisers fill these before anything reads them.
         self.memories: list[Memory | SharedMemory] = [None] * program.memories  # type: ignore[list-item]
         self.tables: list[Table] = [None] * program.tables  # type: ignore[list-item]
         self.funcs: list[Func] = [None] * program.funcs  # type: ignore[list-item]
@@ -175,8 +176,7 @@ class InstanceData:
 
     def func(self, core: CoreDef) -> Func:
         """A core function that exists by now."""
-        found: Any = self.item(core)
-        return found  # type: ignore[no-any-return]
+        return cast("Func", self.item(core))  # validation has seen that it is one
 
     def trampoline(self, index: int) -> Func:
         """The core function of a trampoline, made when first asked for."""
