@@ -311,9 +311,9 @@ def _host_type(type: Any) -> ResourceType | None:
 
 
 def _never_ends() -> CallContext:
-    from .runtime.task import CallContext
+    from .runtime.task import CallScope
 
-    return CallContext()
+    return CallScope()
 
 
 # The scope of a borrow that the host made for itself.

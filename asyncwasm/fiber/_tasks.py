@@ -7,16 +7,15 @@ never raise, and are started by the thousand.
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
+from contextvars import copy_context
 from types import TracebackType
 from typing import Any, Protocol, Self, final
 
 from ._bridge import running
 from ._call import discard
 
-__all__ = ["Child", "Children", "open_children"]
-
-Done = Callable[["Child", Any, BaseException | None], None]
+__all__ = ["Child", "Children", "Parent", "open_children"]
 
 
 class Child(Protocol):
@@ -28,15 +27,21 @@ class Child(Protocol):
         """Cancel it at what it awaits."""
 
 
+class Parent(Protocol):
+    """Who started a child, and is told of its end."""
+
+    def ended(self, child: Child, value: Any, error: BaseException | None) -> None:
+        """It has ended by itself, or by `cancel`, which is then to be seen in the child.
+
+        Called in its task.  Must not raise.
+        """
+
+
 class Children(Protocol):
     """An async context manager: leaving it cancels the children that are left and awaits them."""
 
-    def start(self, awaitable: Awaitable[Any], done: Done, name: str) -> Child:
-        """Await something in a task of its own.
-
-        `done(child, value, error)` is called in that task when it has ended by itself, or by
-        `cancel`, which is then to be seen in the child.  It must not raise.
-        """
+    def start(self, awaitable: Awaitable[Any], parent: Parent, name: str) -> Child:
+        """Await something in a task of its own; `parent` is told how it ends."""
 
     async def __aenter__(self) -> Self: ...
 
@@ -66,7 +71,7 @@ class _TrioChild:
         self.cancelled = True
         self._scope.cancel()
 
-    async def run(self, awaitable: Awaitable[Any], done: Done) -> None:
+    async def run(self, awaitable: Awaitable[Any], parent: Parent) -> None:
         value: Any = None
         failure: BaseException | None = None
         finished = False
@@ -80,7 +85,7 @@ class _TrioChild:
             self.cancelled = False
         elif not self._scope.cancelled_caught:
             return
-        done(self, value, failure)
+        parent.ended(self, value, failure)
 
 
 @final
@@ -112,39 +117,51 @@ class _TrioChildren:
             raise
         return suppress
 
-    def start(self, awaitable: Awaitable[Any], done: Done, name: str) -> _TrioChild:
+    def start(self, awaitable: Awaitable[Any], parent: Parent, name: str) -> _TrioChild:
         child = _TrioChild(self._new_scope())
-        self._nursery.start_soon(child.run, awaitable, done, name=name)
+        self._nursery.start_soon(child.run, awaitable, parent, name=name)
         return child
 
 
 @final
 class _AsyncioChild:
-    __slots__ = ("begun", "cancelled", "task")
+    __slots__ = ("_awaitable", "_parent", "_siblings", "cancelled", "task")
 
-    def __init__(self) -> None:
-        self.cancelled = self.begun = False
+    def __init__(self, awaitable: Awaitable[Any], parent: Parent, siblings: set[Any]) -> None:
+        # None once it has begun.
+        self._awaitable: Awaitable[Any] | None = awaitable
+        self._parent = parent
+        self._siblings = siblings
+        self.cancelled = False
         self.task: Any = None
 
     def cancel(self) -> None:
         self.cancelled = True
         self.task.cancel()
 
-    async def run(self, awaitable: Awaitable[Any], done: Done) -> None:
-        self.begun = True
+    async def run(self) -> None:
+        awaitable, self._awaitable = self._awaitable, None
+        assert awaitable is not None
         try:
             value = await awaitable
         except Exception as error:
             self.cancelled = False
-            done(self, None, error)
+            self._parent.ended(self, None, error)
         except BaseException:
             # The cancellation that `cancel` asked for is not the scope's.
             if not self.cancelled:
                 raise
-            done(self, None, None)
+            self._parent.ended(self, None, None)
         else:
             self.cancelled = False
-            done(self, value, None)
+            self._parent.ended(self, value, None)
+
+    def forget(self, task: Any) -> None:
+        self._siblings.discard(task)
+        if self._awaitable is not None:
+            discard(self._awaitable)
+            if self.cancelled:
+                self._parent.ended(self, None, None)
 
 
 @final
@@ -176,17 +193,11 @@ class _AsyncioChildren:
         if interrupted is not None:
             raise interrupted
 
-    def start(self, awaitable: Awaitable[Any], done: Done, name: str) -> _AsyncioChild:
-        child = _AsyncioChild()
-
-        def ended(task: Any) -> None:
-            self._tasks.discard(task)
-            if not child.begun:
-                discard(awaitable)
-                if child.cancelled:
-                    done(child, None, None)
-
-        child.task = task = self._loop.create_task(child.run(awaitable, done), name=name)
+    def start(self, awaitable: Awaitable[Any], parent: Parent, name: str) -> _AsyncioChild:
+        child = _AsyncioChild(awaitable, parent, self._tasks)
+        # The callback shares the task's context, which would be copied for it otherwise.
+        context = copy_context()
+        child.task = task = self._loop.create_task(child.run(), name=name, context=context)
         self._tasks.add(task)
-        task.add_done_callback(ended)
+        task.add_done_callback(child.forget, context=context)
         return child

@@ -16,7 +16,7 @@ Ending = tuple[bool, object, str]
 class Log(list[Ending]):
     """How children ended."""
 
-    def done(self, child: Child, value: object, error: BaseException | None) -> None:
+    def ended(self, child: Child, value: object, error: BaseException | None) -> None:
         self.append((child.cancelled, value, repr(error)))
 
 
@@ -33,8 +33,8 @@ async def fail() -> None:
 async def test_values_and_exceptions():
     log = Log()
     async with open_children() as children:
-        children.start(soon(1), log.done, "one")
-        children.start(fail(), log.done, "two")
+        children.start(soon(1), log, "one")
+        children.start(fail(), log, "two")
         while len(log) < 2:
             await anyio.lowlevel.checkpoint()
     assert sorted(log, key=repr) == [
@@ -56,7 +56,7 @@ async def test_leaving_cancels_and_awaits():
 
     async with open_children() as children:
         for _ in range(3):
-            children.start(forever(), log.done, "forever")
+            children.start(forever(), log, "forever")
         await anyio.sleep(0.01)
     assert ended == [1, 1, 1]
     assert log == []
@@ -66,7 +66,7 @@ async def test_leaving_before_they_began():
     """None of them is left unawaited, which would be a warning and so an error."""
     log = Log()
     async with open_children() as children:
-        children.start(soon(1), log.done, "one")
+        children.start(soon(1), log, "one")
     assert log in ([], [(False, 1, "None")])
 
 
@@ -74,7 +74,7 @@ async def test_leaving_before_they_began():
 async def test_cancel(begun):
     log = Log()
     async with open_children() as children:
-        child = children.start(anyio.sleep_forever(), log.done, "forever")
+        child = children.start(anyio.sleep_forever(), log, "forever")
         if begun:
             await anyio.sleep(0.01)
         child.cancel()
@@ -94,7 +94,7 @@ async def test_a_child_that_ends_all_the_same():
         return 1
 
     async with open_children() as children:
-        child = children.start(stubborn(), log.done, "stubborn")
+        child = children.start(stubborn(), log, "stubborn")
         await anyio.sleep(0.01)
         child.cancel()
         while not log:
@@ -107,7 +107,7 @@ async def test_exceptions_of_the_block_come_out_alone():
 
     async def block() -> None:
         async with open_children() as children:
-            children.start(anyio.sleep_forever(), log.done, "forever")
+            children.start(anyio.sleep_forever(), log, "forever")
             await anyio.lowlevel.checkpoint()
             raise KeyError
 
@@ -120,7 +120,7 @@ async def test_cancellation_from_outside():
     log = Log()
     with anyio.move_on_after(0.02) as scope:
         async with open_children() as children:
-            children.start(anyio.sleep_forever(), log.done, "forever")
+            children.start(anyio.sleep_forever(), log, "forever")
             await anyio.sleep_forever()
     assert scope.cancelled_caught
     assert log == []

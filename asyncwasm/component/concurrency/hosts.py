@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from asyncwasm.errors import ComponentError, UsageError
 
 from ..types import FuncType, Primitive, Result
 from ..values import Err, Ok
+from .loop import HostTask
 from .subtask import Subtask, SubtaskState
-from .task import CANCELLED
 from .thread import Thread
 
 if TYPE_CHECKING:
@@ -20,56 +20,69 @@ if TYPE_CHECKING:
 
 _DESTRUCTOR: Final = FuncType((("rep", Primitive.U32),))
 
+Lower: TypeAlias = Callable[[Any, Any], Any]
+"""Gives a guest a result, with where to store it; its raw value."""
 
-def begin(
-    state: StoreState,
-    host: HostFunc,
-    ty: FuncType,
-    values: list[Any],
-    on_resolve: Callable[[Any], None],
-) -> Callable[[], None]:
-    """Call a host function with lifted arguments; return what cancels it.
 
-    `on_resolve` is called, now or on the driver's fiber, with the result or with `CANCELLED`.  An
-    exception of the host function ends the scope that drives the store.
+class HostCall(Subtask, HostTask):
+    """A call of a host function by a guest: the subtask and the task in one.
+
+    `lower` is called with the result, if there is any to give to a guest, and `pointer`.
     """
-    from .run import Accessor
 
-    loop: Loop | None = state.loop
-    if loop is None:
-        raise UsageError(
-            f"host function `{host.name}` is concurrent: it can only be called from within "
-            "`call_async`, `call_concurrent` or `run_concurrent`"
-        )
-    args: list[Any] = list(values)
-    if host.takes_caller:
-        first: list[Any] = [Accessor(state.store, loop)]
-        args[:0] = [*first, ty] if host.dynamic else first
-    fallible = isinstance(ty.result, Result)
+    __slots__ = ("_lower", "_pointer", "_type", "child", "error", "idle", "loop", "value")
 
-    def finish(value: Any, error: BaseException | None) -> None:
-        if task is not None and task.cancelled:
-            on_resolve(CANCELLED)
+    def __init__(self, name: str, ty: FuncType, lower: Lower | None, pointer: Any) -> None:
+        super().__init__(name)
+        self._type = ty
+        self._lower = lower
+        self._pointer = pointer
+        self.child = None
+
+    def begin(self, state: StoreState, host: HostFunc, values: list[Any]) -> None:
+        """Call the function with lifted arguments.
+
+        An exception of it ends the scope that drives the store.
+        """
+        from .run import Accessor
+
+        self.state = SubtaskState.STARTED
+        loop: Loop | None = state.loop
+        if loop is None:
+            raise UsageError(
+                f"host function `{host.name}` is concurrent: it can only be called from within "
+                "`call_async`, `call_concurrent` or `run_concurrent`"
+            )
+        if host.takes_caller:
+            accessor: Any = Accessor(state.store, loop)
+            values = [accessor, self._type, *values] if host.dynamic else [accessor, *values]
+        try:
+            found = host.fn(*values)
+        except ComponentError as error:
+            self.finish(None, error)
             return
-        if error is not None:
-            if not (fallible and isinstance(error, ComponentError)):
-                raise error
-            value = Err(error.payload)
-        elif fallible and not isinstance(value, (Ok, Err)):
-            value = Ok(value)
-        on_resolve(value)
+        if isinstance(found, Awaitable):
+            self.on_cancel = self.cancel
+            self.start(loop, found, host.name)
+        else:
+            self.finish(found, None)
 
-    task = None
-    try:
-        found = host.fn(*args)
-    except ComponentError as error:
-        finish(None, error)
-        return _nothing
-    if not isinstance(found, Awaitable):
-        finish(found, None)
-        return _nothing
-    task = loop.spawn(found, host.name, finish)
-    return task.cancel
+    def finish(self, value: Any, error: BaseException | None) -> None:
+        cancelled = self.cancelled
+        if isinstance(self._type.result, Result) and not cancelled:
+            if isinstance(error, ComponentError):
+                value, error = Err(error.payload), None
+            elif not isinstance(value, (Ok, Err)):
+                value = Ok(value)
+        if error is not None:
+            raise error
+        self.note_progress()
+        self.check_borrows()
+        if cancelled:
+            self.resolve_cancelled()
+        else:
+            raw = None if self._lower is None else self._lower(value, self._pointer)
+            self.resolve(SubtaskState.RETURNED, raw)
 
 
 def destroy(state: StoreState, host: HostFunc, rep: int) -> bool:
@@ -80,16 +93,8 @@ def destroy(state: StoreState, host: HostFunc, rep: int) -> bool:
     thread = state.current
     if state.loop is None or not isinstance(thread, Thread) or thread.fiber is None:
         return False
-    subtask = Subtask(host.name)
-
-    def on_resolve(value: Any) -> None:
-        subtask.resolve(SubtaskState.RETURNED)
-
-    begin(state, host, _DESTRUCTOR, [rep], on_resolve)
-    if not subtask.is_resolved():
-        what = f"the destructor `{host.name}`"
-        thread.wait_until(subtask.is_resolved, (subtask,), what=what)
+    call = HostCall(host.name, _DESTRUCTOR, None, None)
+    call.begin(state, host, [rep])
+    if not call.is_resolved():
+        thread.wait_until(call.is_resolved, (call,), what=f"the destructor `{host.name}`")
     return True
-
-
-def _nothing() -> None: ...

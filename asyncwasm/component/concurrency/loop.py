@@ -9,6 +9,7 @@ driver sees to it.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -26,18 +27,55 @@ TURN: Final = 0.01
 Done = Callable[[Any, BaseException | None], None]
 
 
-class HostTask:
-    """A host function that runs as a task; `cancel` ends it early.
+class HostTask(ABC):
+    """Something of the host's that runs as a task; `cancel` ends it early.
 
-    It is `idle` while it can only go on when a guest does something.
+    It is `idle` while it can only go on when a guest does something.  Those who inherit have the
+    slots.  There may be very many of these, so that each is one object.
     """
 
-    __slots__ = ("child", "idle", "name")
+    # For the type checker these would be all the slots that an instance has.
+    if not TYPE_CHECKING:
+        __slots__ = ()
 
-    def __init__(self, name: str) -> None:
+    name: str
+    idle: bool
+    loop: Loop
+    child: Child | None
+    value: Any
+    error: BaseException | None
+
+    def start(self, loop: Loop, awaitable: Awaitable[Any], name: str) -> None:
+        """Await something in a task of the loop's scope."""
         self.name = name
         self.idle = False
-        self.child: Child | None = None
+        self.loop = loop
+        loop.tasks[self] = None
+        self.child = loop.children.start(awaitable, self, name)
+
+    def ended(self, child: Child, value: Any, error: BaseException | None) -> None:
+        """The task has ended."""
+        loop = self.loop
+        loop.tasks.pop(self, None)
+        self.value = value
+        self.error = error
+        loop.post(self)
+
+    def __call__(self) -> None:
+        """Run by the driver when the task has ended."""
+        value, error = self.value, self.error
+        self.value = self.error = None
+        try:
+            self.finish(value, error)
+        finally:
+            del error
+
+    @abstractmethod
+    def finish(self, value: Any, error: BaseException | None) -> None:
+        """What to do with how it ended, on the driver's fiber.
+
+        Both are None where the task was cancelled.  What this raises ends the scope.
+        """
 
     @property
     def cancelled(self) -> bool:
@@ -50,14 +88,29 @@ class HostTask:
             self.child.cancel()
 
 
+class SpawnedTask(HostTask):
+    """One that has a function called when it has ended."""
+
+    __slots__ = ("_done", "child", "error", "idle", "loop", "name", "value")
+
+    def __init__(self, done: Done) -> None:
+        self._done = done
+        self.child = None
+
+    def finish(self, value: Any, error: BaseException | None) -> None:
+        self._done(value, error)
+
+
 class Loop:
     """A scope in which a store's guests make progress."""
 
     def __init__(self, state: StoreState, children: Children) -> None:
         self.state = state
         self.tasks: dict[HostTask, None] = {}
+        # How many wait for something that does not happen in the scope.
+        self.outsiders = 0
         self.driver = current_task()
-        self._children = children
+        self.children = children
         self._posted: deque[Callable[[], None]] = deque()
         self._event: Any = None
         self.closed = False
@@ -87,14 +140,8 @@ class Loop:
         It is `done(value, None)` or `done(None, error)`, with an error of None too where the task
         was cancelled.
         """
-        task = HostTask(name)
-
-        def ended(child: Child, value: Any, error: BaseException | None) -> None:
-            self.tasks.pop(task, None)
-            self.post(lambda: done(value, error))
-
-        self.tasks[task] = None
-        task.child = self._children.start(awaitable, ended, name)
+        task = SpawnedTask(done)
+        task.start(self, awaitable, name)
         return task
 
     def close(self) -> None:
@@ -108,7 +155,10 @@ class Loop:
         """Whether nothing will happen but that guests give each other turns."""
         if self._posted or not self.scheduler.only_yields():
             return False
-        return all(task.idle for task in self.tasks)
+        return self._is_up_to_guests()
+
+    def _is_up_to_guests(self) -> bool:
+        return not self.outsiders and all(task.idle for task in self.tasks)
 
     def drive(self, until: Callable[[], bool], *, gently: bool = False) -> None:
         """Run guests until `until()`.  Called on the driver's fiber, in an entered store.
@@ -141,7 +191,7 @@ class Loop:
                         continue
                     if posted or until():
                         continue
-                if all(task.idle for task in self.tasks):
+                if self._is_up_to_guests():
                     if looked:
                         raise deadlock(scheduler)
                     # A cancellation may have reached the tasks first, and come here yet.

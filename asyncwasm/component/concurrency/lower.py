@@ -63,18 +63,15 @@ def lower_guest(data: InstanceData, trampoline: GuestCall) -> Callable[..., Raw]
         if ty.is_async and not outer.is_async:
             thread.task.check_may_block()
         subtask = Subtask()
-        cx = GuestContext(caller, outer, subtask.loans)
-        index = 0
+        cx = GuestContext(caller, outer, subtask)
 
         def on_start() -> Any:
-            if index:
-                subtask.note_progress(index)
+            subtask.note_progress()
             subtask.state = SubtaskState.STARTED
             return lift_params(cx, flat)
 
         def on_resolve(values: Any) -> None:
-            if index:
-                subtask.note_progress(index)
+            subtask.note_progress()
             if values is CANCELLED:
                 subtask.resolve_cancelled()
             else:
@@ -87,7 +84,7 @@ def lower_guest(data: InstanceData, trampoline: GuestCall) -> Callable[..., Raw]
         if outer.is_async and not subtask.is_resolved():
             subtask.on_cancel = task.request_cancellation
             subtask.name = task.name
-            index = caller.handles.add(subtask)
+            subtask.index = index = caller.handles.add(subtask)
             return subtask.state | index << 4
         return finish(subtask, thread, outer, task.describe)
 
@@ -121,40 +118,30 @@ def lower_host(data: InstanceData, host: HostFunc, trampoline: HostCall) -> Call
         assert ty.result is not None
         check_out = abi.check_out(ty.result, static)
 
+    def lower(value: Any, pointer: int | None) -> Raw:
+        instance.may_leave = False
+        raw = lower_result(HostContext(instance, options, None), value, pointer)
+        instance.may_leave = True
+        return raw
+
+    give = None if ty.result is None else lower
+
     def call(*flat: Raw) -> Raw:
-        from .hosts import begin
+        from .hosts import HostCall
 
         if not instance.may_leave:
             instance.check_leave()
         thread = running_thread(instance)
         if not options.is_async:
             thread.task.check_may_block()
-        subtask = Subtask(host.name)
-        cx = HostContext(instance, options, subtask.loans)
-        pointer = flat[-1] if by_pointer else None
+        call = HostCall(host.name, ty, give, flat[-1] if by_pointer else None)
+        cx = HostContext(instance, options, call)
         if check_out is not None:
             check_out(cx, flat[-1])
-        values = lift_params(cx, flat)
-        subtask.state = SubtaskState.STARTED
-        index = 0
-
-        def on_resolve(value: Any) -> None:
-            if index:
-                subtask.note_progress(index)
-            subtask.loans.check_borrows()
-            if value is CANCELLED:
-                subtask.resolve_cancelled()
-                return
-            instance.may_leave = False
-            raw = lower_result(cx, value, pointer)
-            instance.may_leave = True
-            subtask.resolve(SubtaskState.RETURNED, raw)
-
-        cancel = begin(data.state, host, ty, values, on_resolve)
-        if options.is_async and not subtask.is_resolved():
-            subtask.on_cancel = cancel
-            index = instance.handles.add(subtask)
+        call.begin(data.state, host, lift_params(cx, flat))
+        if options.is_async and not call.is_resolved():
+            call.index = index = instance.handles.add(call)
             return _STARTED | index << 4
-        return finish(subtask, thread, options, lambda: f"the host function `{host.name}`")
+        return finish(call, thread, options, call.describe)
 
     return call

@@ -142,18 +142,16 @@ async def drive_for(
     Called where there is no scope, or by the task that drives one.  Where `idle`, something from
     outside of the scope may still happen when guests can do nothing more.
     """
-    outside = HostTask("the host")
 
     def run() -> None:
         assert loop is not None
         start()
-        if idle:
-            loop.tasks[outside] = None
+        loop.outsiders += idle
         try:
             # Who waits for a stream has no guest on its stack that a cancellation could concern.
             loop.drive(until, gently=True)
         finally:
-            loop.tasks.pop(outside, None)
+            loop.outsiders -= idle
 
     loop = state.loop
     if loop is not None:

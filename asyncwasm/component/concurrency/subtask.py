@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from asyncwasm.errors import CanonicalAbiError, Trap, TrapCode
 
 from ..runtime.task import CallContext
-from .waitable import EventCode, Waitable
+from .waitable import Event, EventCode, Waitable
 
 OnCancel: TypeAlias = Callable[[], None]
 """Asks the callee to end early."""
@@ -25,15 +25,18 @@ class SubtaskState(enum.IntEnum):
     CANCELLED_BEFORE_RETURNED = 4
 
 
-class Subtask(Waitable):
+class Subtask(Waitable, CallContext):
     """A call of a lowered function, a waitable where it was made asynchronously.
 
-    `loans` is what the caller lent to it, until the caller learns of the outcome.
+    As a context it has what the caller lent to it, until the caller learns of the outcome.
+    `index` is its handle in the caller's table, 0 while it has none.
     """
 
     __slots__ = (
+        "borrows",
         "cancellation_requested",
-        "loans",
+        "index",
+        "lenders",
         "name",
         "on_cancel",
         "raw",
@@ -44,11 +47,12 @@ class Subtask(Waitable):
     kind = "a subtask"
 
     def __init__(self, name: str = "") -> None:
-        super().__init__()
+        Waitable.__init__(self)
+        CallContext.__init__(self)
         self.name = name
+        self.index = 0
         self.state = SubtaskState.STARTING
         self.on_cancel: OnCancel | None = None
-        self.loans = CallContext()
         self.resolve_delivered = False
         self.cancellation_requested = False
         self.raw: Any = None
@@ -74,17 +78,18 @@ class Subtask(Waitable):
     def deliver_resolve(self) -> None:
         """The caller learns of the outcome: what it lent comes back."""
         self.resolve_delivered = True
-        self.loans.release()
+        self.release()
 
-    def note_progress(self, index: int) -> None:
-        """Have an event pending that tells the state it has when delivered."""
+    def note_progress(self) -> None:
+        """Have an event pending, if the caller knows it by a handle."""
+        if self.index:
+            self.set_pending_event(self._deliver_progress)
 
-        def event() -> tuple[int, int, int]:
-            if self.is_resolved() and not self.resolve_delivered:
-                self.deliver_resolve()
-            return EventCode.SUBTASK, index, self.state
-
-        self.set_pending_event(event)
+    def _deliver_progress(self) -> Event:
+        # Tells the state of this moment, not that of when there was something to tell.
+        if self.is_resolved() and not self.resolve_delivered:
+            self.deliver_resolve()
+        return EventCode.SUBTASK, self.index, self.state
 
     def discard(self) -> None:
         """Drop it.  Raises `Trap` if the caller does not know of the outcome."""

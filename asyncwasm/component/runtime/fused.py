@@ -15,7 +15,7 @@ from asyncwasm.core.runtime.instance import instantiate
 
 from ..fused import Side, adapter, raise_fault
 from .context import GuestContext
-from .task import CallContext
+from .task import CallScope
 
 if TYPE_CHECKING:
     from asyncwasm.component.compile.program import GuestCall, Options, Program
@@ -148,11 +148,11 @@ class _Calls:
         self._inner = trampoline.callee.options
         self._caller = data.instances[self._outer.instance]
         self._target = data.instances[self._inner.instance]
-        self._running: list[tuple[GuestContext, GuestContext, Thread, CallContext]] = []
+        self._running: list[tuple[GuestContext, GuestContext, Thread, CallScope]] = []
 
     def enter(self) -> None:
         """Begin a call."""
-        lent = CallContext()
+        lent = CallScope()
         outside = GuestContext(self._caller, self._outer, lent)
         thread = self._target.enter()
         inside = GuestContext(self._target, self._inner, thread.task)

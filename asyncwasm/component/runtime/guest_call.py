@@ -15,7 +15,7 @@ from asyncwasm.errors import ThrownException, Trap, TrapCode
 from ..concurrency.lower import lower_guest
 from .context import GuestContext
 from .options import adapter_options, is_by_pointer
-from .task import CallContext
+from .task import CallScope
 
 if TYPE_CHECKING:
     from asyncwasm.component.compile.program import GuestCall
@@ -71,7 +71,7 @@ def guest_call(data: InstanceData, trampoline: GuestCall) -> Callable[..., Any]:
     def full_call(*flat: Any) -> Any:
         if not caller.may_leave:
             caller.check_leave()
-        lent = CallContext()
+        lent = CallScope()
         outside = GuestContext(caller, outer, lent)
         args = lift_params(outside, flat)
         thread = target.enter()

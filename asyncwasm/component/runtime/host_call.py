@@ -17,7 +17,7 @@ from ..concurrency.lower import lower_host
 from .context import HostContext
 from .options import abi_options, is_by_pointer
 from .state import state_of
-from .task import CallContext
+from .task import CallScope
 
 if TYPE_CHECKING:
     from asyncwasm.component.compile.program import HostCall
@@ -68,7 +68,7 @@ def host_call(data: InstanceData, trampoline: HostCall) -> Callable[..., Any]:
             instance.check_leave()
         if store._hook is not None:
             store.fire(CallHook.CALLING_HOST)
-        scope = CallContext()
+        scope = CallScope()
         cx = HostContext(instance, options, scope)
         found = call(lift(cx, flat))
         scope.check_borrows()

@@ -20,14 +20,19 @@ class CallContext:
     """What a call has borrowed and lent.
 
     `lenders` are the handles that are lent to it, `borrows` counts the handles it was given that
-    are to be dropped before it returns.
+    are to be dropped before it returns.  Those who inherit have the slots.
     """
 
-    __slots__ = ("borrows", "lenders")
+    # For the type checker these would be all the slots that an instance has.
+    if not TYPE_CHECKING:
+        __slots__ = ()
+
+    borrows: int
+    lenders: list[Any] | None
 
     def __init__(self) -> None:
         self.borrows = 0
-        self.lenders: list[Any] | None = None
+        self.lenders = None
 
     def lend(self, handle: Any) -> None:
         """Lend a handle to this call."""
@@ -49,7 +54,13 @@ class CallContext:
             self.lenders = None
 
 
-class Task(CallContext):
+class CallScope(CallContext):
+    """What a call has borrowed and lent, and no more."""
+
+    __slots__ = ("borrows", "lenders")
+
+
+class Task(CallScope):
     """A call of a function of a component instance.
 
     `caller` is the thread that made it; None for the host.

@@ -17,7 +17,7 @@ from asyncwasm.component.runtime.handles import (
 from asyncwasm.component.runtime.host_table import HostEntry, HostTable
 from asyncwasm.component.runtime.resources import Identity, ResourceImpl, ResourceType
 from asyncwasm.component.runtime.state import state_of
-from asyncwasm.component.runtime.task import CallContext
+from asyncwasm.component.runtime.task import CallScope
 from asyncwasm.errors import CanonicalAbiError
 
 GUEST = ResourceType("guest", Identity("a"))
@@ -89,7 +89,7 @@ def test_handles_know_their_type():
 
 
 def test_what_is_lent_stays():
-    table, call = HandleTable(), CallContext()
+    table, call = HandleTable(), CallScope()
     handle = ResourceHandle(GUEST, 7)
     index = table.add(handle)
     call.lend(handle)
@@ -103,7 +103,7 @@ def test_what_is_lent_stays():
 
 
 def test_a_borrow_is_not_owned():
-    table, call = HandleTable(), CallContext()
+    table, call = HandleTable(), CallScope()
     index = table.add(ResourceHandle(GUEST, 7, call))
     with pytest.raises(CanonicalAbiError, match="cannot lift own resource from a borrow"):
         take_own(table, index, GUEST)
