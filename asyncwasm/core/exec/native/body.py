@@ -67,6 +67,9 @@ class Body(Exits):
     # replaced by faster ones set both, because it shows there what takes time.
     poll = "@poll(ptr %ctx)"
     watched = False
+    # Whether what never changes is read at the entry, and not where it is needed: in code that is
+    # not optimised, which is made faster the shorter it is.
+    hoists = False
 
     def __init__(self, info: ModuleInfo, index: int, config: Config) -> None:
         super().__init__(info, index, config)
@@ -77,6 +80,7 @@ class Body(Exits):
         # Stubs that the unit is to have: their names without the type, and the type.
         self.stubs: set[tuple[str, DefType]] = set()
         self.loops = False
+        self._hoisted: Final[dict[str, str]] = {}
         self.fuel: Final = FuelMeter(self)
 
     # State -----------------------------------------------------------------------------------
@@ -86,13 +90,23 @@ class Body(Exits):
 
         `size` is how many bytes can be read there at any time, for LLVM to read them early.
         """
-        at = self.out.op(f"getelementptr ptr, ptr %ctx, i64 {int(word)}")
-        return self.out.op(f"load ptr, ptr {at}, !invariant.load !4, {CTX}{_readable(size)}")
+        at = self.constant(f"getelementptr ptr, ptr %ctx, i64 {int(word)}")
+        return self.constant(f"load ptr, ptr {at}, !invariant.load !4, {CTX}{_readable(size)}")
 
     def item(self, word: Word, index: int, size: int = 0) -> str:
         """An item of one of the context's lists, as a pointer; these never change either."""
-        at = self.out.op(f"getelementptr ptr, ptr {self.word(word, 8 * index + 8)}, i64 {index}")
-        return self.out.op(f"load ptr, ptr {at}, !invariant.load !4, {CTX}{_readable(size)}")
+        at = self.constant(f"getelementptr ptr, ptr {self.word(word, 8 * index + 8)}, i64 {index}")
+        return self.constant(f"load ptr, ptr {at}, !invariant.load !4, {CTX}{_readable(size)}")
+
+    def constant(self, text: str) -> str:
+        """The result of an instruction, which is the same wherever in the function it stands."""
+        if not self.hoists:
+            return self.out.op(text)
+        name = self._hoisted.get(text)
+        if name is None:
+            name = self._hoisted[text] = f"%{self.out.fresh('h')}"
+            self.out.allocas.append(f"  {name} = {text}")
+        return name
 
     def helper(self, helper: Helper, *operands: str) -> str:
         """Call a Python helper with i64 operands; its result as an i64.  Leaves if it raises."""

@@ -61,7 +61,7 @@ def _shared(name: str, ty: FuncType) -> bool:
         if len(_units) >= _MOST:
             return False
         text = by_python(ty).replace("define internal ", "define dso_local ", 1)
-        unit = compile_unit(f"{text}\n{Parts(prelude()).used_by(text)}", speed=1)
+        unit = compile_unit(f"{text}\n{Parts(prelude()).used_by(text)}", speed=0)
         (address,) = unit.addresses([name])
         params = "".join(f", {ir_type(param)}" for param in ty.params)
         head = f"declare {CONVENTION} {result_type(ty.results)} @{name}(ptr, i64{params})"

@@ -84,9 +84,10 @@ def _linker() -> tuple[_Linker, str]:
 
 # Without registers for its values, a function of so many characters of IR would have a frame so
 # large that real programs' recursion, of an interpreter's main loop say, exhausts the stack.
-LARGE: Final = 200_000
+LARGE: Final = 150_000
 
 
+@cache
 def _machine(speed: int) -> Any:
     llvm = load()
     _, triple, cpu, features = target()
@@ -145,20 +146,23 @@ def _emit(text: str, speed: int) -> bytes:
     llvm = load()
     # Types and constants live as long as their context.
     module = llvm.parse_assembly(text, context=llvm.create_context())
-    large = not speed and len(text) > LARGE
-    machine = _machine(1 if large else speed)
-    if speed or large:
+    if not speed and len(text) > LARGE:
+        # This leaves out all that is slow in a code generator that optimises, but registers.
+        for function in module.functions:
+            if not function.is_declaration and not _is_inlined(function):
+                function.add_function_attribute("noinline")
+                function.add_function_attribute("optnone")
+        return bytes(_machine(1).emit_object(module))
+    machine = _machine(speed)
+    if speed:
         options = llvm.create_pipeline_tuning_options(speed_level=speed)
         builder = llvm.create_pass_builder(machine, options)
-        if speed:
-            builder.getModulePassManager().run(module, builder)
-        else:
-            passes = llvm.create_new_function_pass_manager()
-            passes.add_sroa_pass()
-            for function in module.functions:
-                if not function.is_declaration:
-                    passes.run(function, builder)
+        builder.getModulePassManager().run(module, builder)
     return bytes(machine.emit_object(module))
+
+
+def _is_inlined(function: Any) -> bool:
+    return any(b"alwaysinline" in each for each in function.attributes)
 
 
 class Unit:

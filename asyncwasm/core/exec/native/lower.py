@@ -164,8 +164,8 @@ def _bounds(body: Body, memory: int) -> tuple[str, str]:
     """The base address, which never changes, and the size, which calls may change."""
     out = body.out
     cell = body.item(Word.MEMORIES, memory, 16)
-    base = out.op(f"load ptr, ptr {cell}, !invariant.load !4, {CTX}")
-    at = out.op(f"getelementptr i64, ptr {cell}, i64 1")
+    base = body.constant(f"load ptr, ptr {cell}, !invariant.load !4, {CTX}")
+    at = body.constant(f"getelementptr i64, ptr {cell}, i64 1")
     return base, out.op(f"load i64, ptr {at}, {CTX}")
 
 

@@ -355,6 +355,7 @@ class ModuleCode:
         if span.end - span.start > _MAX_BODY_BYTES:
             raise NotCoveredError("a body of this size")
         body = Body(info, index, config)
+        body.hoists = level is Level.BASELINE
         if level is Level.BASELINE and config.opt_level == "tiered":
             body.poll = f"@sample(ptr %ctx, i64 {index})"
             body.watched = True
