@@ -4,7 +4,7 @@ The embedding surface of core modules, re-exported from where it is defined.
 """
 
 from .isa.features import Feature
-from .runtime.aggregates import ArrayRef, ArrayRefPre, StructRef, StructRefPre
+from .runtime.aggregates import ArrayRef, ArrayRefPre
 from .runtime.atomics import WaitResult
 from .runtime.caller import Caller
 from .runtime.config import Config
@@ -23,6 +23,7 @@ from .runtime.module import Module, ModuleExport, ResourcesRequired
 from .runtime.refs import I31, AnyRef, EqRef, ExternRef
 from .runtime.shared_memory import SharedMemory
 from .runtime.store import Store
+from .runtime.structs import StructRef, StructRefPre
 from .runtime.table import Table
 from .runtime.tag import Tag
 from .types import (

@@ -316,7 +316,8 @@ class DefType:
 
     `comp` is its structure, `final` whether it may have subtypes, `supertype` the declared
     supertype or None, `supers` the set of all its supertypes, itself included, `group` the
-    whole recursion group and `index` its place there.
+    whole recursion group and `index` its place there.  `objects` is the class of objects of a
+    struct type, once there is one.
     """
 
     __slots__ = (
@@ -326,6 +327,7 @@ class DefType:
         "group",
         "index",
         "kind",
+        "objects",
         "ref",
         "ref_null",
         "supers",
@@ -339,10 +341,12 @@ class DefType:
     kind: AbsHeapType
     group: RecGroup
     index: int
+    objects: type | None
 
     def __init__(self, group: RecGroup, index: int) -> None:
         self.group = group
         self.index = index
+        self.objects = None
         self.ref: Final = RefType._make(False, self)
         self.ref_null: Final = RefType._make(True, self)
 

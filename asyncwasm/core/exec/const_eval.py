@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from asyncwasm.core.binary.immediates import read_instruction
 from asyncwasm.core.isa import numeric
-from asyncwasm.core.runtime.gc import ArrayRef, StructRef, default_raw, new_array, pack
+from asyncwasm.core.runtime.gc import ArrayRef, default_raw, new_array, new_struct, pack
 from asyncwasm.core.types import ArrayType, DefType, StructType
 
 if TYPE_CHECKING:
@@ -75,13 +75,13 @@ def _struct_new(instance: Instance, immediates: tuple[Any, ...], stack: list[Any
     assert isinstance(ty.comp, StructType)
     values = _pop(stack, len(ty.comp.fields))
     fields = [pack(f.storage, v) for f, v in zip(ty.comp.fields, values, strict=True)]
-    stack.append(StructRef(ty, fields))
+    stack.append(new_struct(ty, fields))
 
 
 def _struct_new_default(instance: Instance, immediates: tuple[Any, ...], stack: list[Any]) -> None:
     ty = _type(instance, immediates[0])
     assert isinstance(ty.comp, StructType)
-    stack.append(StructRef(ty, [default_raw(f.storage) for f in ty.comp.fields]))
+    stack.append(new_struct(ty, [default_raw(f.storage) for f in ty.comp.fields]))
 
 
 def _array_new(instance: Instance, immediates: tuple[Any, ...], stack: list[Any]) -> None:

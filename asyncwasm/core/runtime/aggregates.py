@@ -1,4 +1,4 @@
-"""Structs and arrays."""
+"""Arrays, and what they have in common with structs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from asyncwasm.core.types import (
     FieldType,
     PackedType,
     StorageType,
-    StructType,
 )
 from asyncwasm.errors import Trap, TrapCode, WrongStoreError
 from asyncwasm.fiber import checkpoint
 
-from .refs import EqRef, check_count, claim
+from .refs import EqRef, claim
 
 if TYPE_CHECKING:
     from .handles import StoreLike
@@ -65,27 +64,30 @@ def new_array(type: DefType, raw: Any, length: int) -> ArrayRef:
     return ArrayRef(type, [raw] * length)
 
 
-def _defined(ty: T | DefType, kind: type[T]) -> DefType:
-    defined = ty if isinstance(ty, DefType) else DefType.of(ty)  # type: ignore[arg-type]
-    if not isinstance(defined.comp, kind):
-        raise TypeError(f"expected a {kind.__name__}, found {defined}")
-    return defined
+def defined(ty: T | DefType, kind: type[T]) -> DefType:
+    """The defined type for a structure.  Raises `TypeError` for one of another kind."""
+    found = ty if isinstance(ty, DefType) else DefType.of(ty)  # type: ignore[arg-type]
+    if not isinstance(found.comp, kind):
+        raise TypeError(f"expected a {kind.__name__}, found {found}")
+    return found
 
 
-def _to_field(store: Store[Any], field: FieldType, value: Any, context: str) -> Any:
+def to_field(store: Store[Any], field: FieldType, value: Any, context: str) -> Any:
+    """The raw value that a field holds for a public one; raises what `convert` raises."""
     from .values import convert
 
     return pack(field.storage, convert(store, field.unpacked, value, context))
 
 
-def _from_field(store: Store[Any], field: FieldType, raw: Any) -> Any:
+def from_field(store: Store[Any], field: FieldType, raw: Any) -> Any:
+    """The public value for one that a field holds."""
     from .values import from_raw
 
     # A packed field is read unsigned, as Wasmtime does.
     return from_raw(store, field.unpacked, raw)
 
 
-class _Pre:
+class Pre:
     """A type made ready for allocating objects of it in one store."""
 
     __slots__ = ("store", "type")
@@ -94,113 +96,15 @@ class _Pre:
         self.store: Final = store
         self.type: Final = type
 
-    def _check(self, store: StoreLike) -> Store[Any]:
+    def check(self, store: StoreLike) -> Store[Any]:
+        """The store.  Raises `WrongStoreError` for another one."""
         if store.store is not self.store:
             raise WrongStoreError("object used with wrong store")
         return self.store
 
 
 @final
-class StructRefPre(_Pre):
-    """What `StructRef.new` allocates from."""
-
-    __slots__ = ()
-
-    @staticmethod
-    def new(store: StoreLike, ty: StructType | DefType) -> StructRefPre:
-        """An allocator for structs of type `ty`."""
-        return StructRefPre(store.store, _defined(ty, StructType))
-
-
-@final
-class StructRef(EqRef):
-    """A struct.  Follows Wasmtime's `StructRef`.
-
-    For engines, `type` is its defined type and `fields` the raw values, packed ones unsigned.
-    """
-
-    __slots__ = ("__weakref__", "fields", "store", "type")
-
-    def __init__(self, type: DefType, fields: list[Any]) -> None:
-        """For engines, from raw values; see `new`."""
-        self.type = type
-        self.fields = fields
-        self.store = None
-
-    @staticmethod
-    def new(store: StoreLike, pre: StructRefPre, fields: Sequence[Any]) -> StructRef:
-        """A struct with these field values.
-
-        Raises `TypeError` for a wrong number of fields, `TypeError`, `OverflowError` or
-        `WrongStoreError` for a value not of its field's type, and `AsyncSupportError` with an
-        async limiter; see `new_async`.
-        """
-        pre._check(store).limits.check_sync()
-        return StructRef._make(pre, fields)
-
-    @staticmethod
-    async def new_async(store: StoreLike, pre: StructRefPre, fields: Sequence[Any]) -> StructRef:
-        """As `new`.  Always checkpoints."""
-        await checkpoint()
-        pre._check(store)
-        return StructRef._make(pre, fields)
-
-    @staticmethod
-    def _make(pre: StructRefPre, fields: Sequence[Any]) -> StructRef:
-        types = _struct(pre.type).fields
-        check_count(len(types), len(fields))
-        raw = [
-            _to_field(pre.store, ty, value, "field type mismatch")
-            for ty, value in zip(types, fields, strict=True)
-        ]
-        made = StructRef(pre.type, raw)
-        made.store = pre.store
-        return made
-
-    def ty(self, store: StoreLike) -> StructType:
-        """The struct's type."""
-        claim(self, store.store)
-        return _struct(self.type)
-
-    def field(self, store: StoreLike, index: int) -> Any:
-        """Field `index`; packed integers are unsigned.  `IndexError` past the last one."""
-        claim(self, store.store)
-        return _from_field(store.store, self._field(index), self.fields[index])
-
-    def set_field(self, store: StoreLike, index: int, value: Any) -> None:
-        """Assign field `index`.
-
-        Raises `IndexError` past the last one, `TypeError` if it is immutable, and `TypeError`,
-        `OverflowError` or `WrongStoreError` if `value` is not of its type.
-        """
-        claim(self, store.store)
-        ty = self._field(index)
-        if not ty.mutable:
-            raise TypeError(f"cannot set field {index}: field is not mutable")
-        context = f"cannot set field {index}: type mismatch"
-        self.fields[index] = _to_field(store.store, ty, value, context)
-
-    def get_fields(self, store: StoreLike) -> list[Any]:
-        """All fields."""
-        return [self.field(store, i) for i in range(len(self.fields))]
-
-    def _field(self, index: int) -> FieldType:
-        types = _struct(self.type).fields
-        if not 0 <= index < len(types):
-            raise IndexError(f"cannot access field {index}: struct only has {len(types)} fields")
-        return types[index]
-
-    def __repr__(self) -> str:
-        return f"<StructRef {self.type}>"
-
-
-def _struct(ty: DefType) -> StructType:
-    assert isinstance(ty.comp, StructType)
-    return ty.comp
-
-
-@final
-class ArrayRefPre(_Pre):
+class ArrayRefPre(Pre):
     """What `ArrayRef.new` allocates from."""
 
     __slots__ = ()
@@ -208,7 +112,7 @@ class ArrayRefPre(_Pre):
     @staticmethod
     def new(store: StoreLike, ty: ArrayType | DefType) -> ArrayRefPre:
         """An allocator for arrays of type `ty`."""
-        return ArrayRefPre(store.store, _defined(ty, ArrayType))
+        return ArrayRefPre(store.store, defined(ty, ArrayType))
 
 
 @final
@@ -234,20 +138,20 @@ class ArrayRef(EqRef):
         `element` is not of the element type, and `AsyncSupportError` with an async limiter; see
         `new_async`.
         """
-        pre._check(store).limits.check_sync()
+        pre.check(store).limits.check_sync()
         return ArrayRef._fill(pre, element, length)
 
     @staticmethod
     async def new_async(store: StoreLike, pre: ArrayRefPre, element: Any, length: int) -> ArrayRef:
         """As `new`.  Always checkpoints."""
         await checkpoint()
-        pre._check(store)
+        pre.check(store)
         return ArrayRef._fill(pre, element, length)
 
     @staticmethod
     def new_fixed(store: StoreLike, pre: ArrayRefPre, elements: Sequence[Any]) -> ArrayRef:
         """An array of these elements; raises as `new` does."""
-        pre._check(store).limits.check_sync()
+        pre.check(store).limits.check_sync()
         return ArrayRef._list(pre, elements)
 
     @staticmethod
@@ -256,12 +160,12 @@ class ArrayRef(EqRef):
     ) -> ArrayRef:
         """As `new_fixed`.  Always checkpoints."""
         await checkpoint()
-        pre._check(store)
+        pre.check(store)
         return ArrayRef._list(pre, elements)
 
     @staticmethod
     def _fill(pre: ArrayRefPre, element: Any, length: int) -> ArrayRef:
-        raw = _to_field(pre.store, _array(pre.type).field, element, "element type mismatch")
+        raw = to_field(pre.store, _array(pre.type).field, element, "element type mismatch")
         length = operator.index(length)
         if length < 0:
             raise ValueError("an array's length must not be negative")
@@ -272,7 +176,7 @@ class ArrayRef(EqRef):
     @staticmethod
     def _list(pre: ArrayRefPre, elements: Sequence[Any]) -> ArrayRef:
         ty = _array(pre.type).field
-        raw = [_to_field(pre.store, ty, value, "element type mismatch") for value in elements]
+        raw = [to_field(pre.store, ty, value, "element type mismatch") for value in elements]
         made = ArrayRef(pre.type, raw)
         made.store = pre.store
         return made
@@ -291,7 +195,7 @@ class ArrayRef(EqRef):
         """Element `index`; packed integers are unsigned.  `IndexError` past the last one."""
         claim(self, store.store)
         self._check_index(index)
-        return _from_field(store.store, _array(self.type).field, self.elements[index])
+        return from_field(store.store, _array(self.type).field, self.elements[index])
 
     def set(self, store: StoreLike, index: int, value: Any) -> None:
         """Assign element `index`.
@@ -305,13 +209,13 @@ class ArrayRef(EqRef):
         if not ty.mutable:
             raise TypeError(f"cannot set element {index}: array elements are not mutable")
         context = f"cannot set element {index}: type mismatch"
-        self.elements[index] = _to_field(store.store, ty, value, context)
+        self.elements[index] = to_field(store.store, ty, value, context)
 
     def elems(self, store: StoreLike) -> list[Any]:
         """All elements."""
         claim(self, store.store)
         ty = _array(self.type).field
-        return [_from_field(store.store, ty, raw) for raw in self.elements]
+        return [from_field(store.store, ty, raw) for raw in self.elements]
 
     def _check_index(self, index: int) -> None:
         if not 0 <= index < len(self.elements):

@@ -24,8 +24,6 @@ from .aggregates import (
     MAX_ARRAY_LENGTH,
     ArrayRef,
     ArrayRefPre,
-    StructRef,
-    StructRefPre,
     default_raw,
     new_array,
     pack,
@@ -43,6 +41,7 @@ from .refs import (
     to_any,
     type_of,
 )
+from .structs import StructRef, StructRefPre, new_struct, struct_class
 
 if TYPE_CHECKING:
     from .store import Store
@@ -65,8 +64,10 @@ __all__ = [
     "matches",
     "matches_heap",
     "new_array",
+    "new_struct",
     "pack",
     "same",
+    "struct_class",
     "to_raw_ref",
     "type_of",
 ]
@@ -79,7 +80,7 @@ def _is_i31(raw: Any) -> bool:
 
 
 def _is_struct(raw: Any) -> bool:
-    return type(raw) is StructRef
+    return isinstance(raw, StructRef)
 
 
 def _is_array(raw: Any) -> bool:
@@ -87,7 +88,7 @@ def _is_array(raw: Any) -> bool:
 
 
 def _is_eq(raw: Any) -> bool:
-    return type(raw) in (int, StructRef, ArrayRef)
+    return type(raw) is int or isinstance(raw, EqRef)
 
 
 # What an abstract heap type asks of a raw reference that is known to be in its hierarchy.

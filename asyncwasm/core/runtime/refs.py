@@ -9,9 +9,10 @@ from asyncwasm.errors import WrongStoreError
 from asyncwasm.fiber import checkpoint
 
 if TYPE_CHECKING:
-    from .aggregates import ArrayRef, StructRef
+    from .aggregates import ArrayRef
     from .handles import StoreLike
     from .store import Store
+    from .structs import StructRef
 
 R = TypeVar("R", bound="AnyRef")
 
@@ -221,13 +222,13 @@ class AnyRef:
 
     def as_struct(self, store: StoreLike) -> StructRef | None:
         """The reference as a `StructRef`, or None if it is none."""
-        from .aggregates import StructRef
+        from .structs import StructRef
 
         return self._as(store, StructRef)
 
     def unwrap_struct(self, store: StoreLike) -> StructRef:
         """The reference as a `StructRef`.  Raises `TypeError` if it is none."""
-        from .aggregates import StructRef
+        from .structs import StructRef
 
         return self._unwrap(store, StructRef)
 

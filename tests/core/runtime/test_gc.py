@@ -26,6 +26,7 @@ from asyncwasm.core.runtime.gc import (
     matches,
     matches_heap,
     new_array,
+    new_struct,
     pack,
     same,
     type_of,
@@ -238,7 +239,7 @@ def test_heap_types(store, point):
 def test_matching_of_raw_references(store, point):
     base = rec_group([SubType(StructType(()), final=False)]).types[0]
     derived = rec_group([SubType(StructType((FieldType(I32),)), supertype=base)]).types[0]
-    instance = StructRef(derived, [0])
+    instance = new_struct(derived, [0])
     func = Func.new(store, FuncType(), lambda caller: None)
     external = ExternRef(1)
     exn = ExnRef(Tag.new(store, ERROR), (1, None))
@@ -260,7 +261,7 @@ def test_matching_of_raw_references(store, point):
             assert not matches(None, RefType(False, heap))
     assert matches_heap(instance, derived)
     assert matches_heap(instance, base)
-    assert not matches_heap(StructRef(base, []), derived)
+    assert not matches_heap(new_struct(base, []), derived)
     assert not matches_heap(5, base)
     assert not matches_heap(external, base)
     assert matches_heap(func, DefType.of(FuncType()))
@@ -291,9 +292,9 @@ def test_raw_helpers():
     big = 1 << 30
     assert same(big, int(str(big)))
     assert not same(1, 2)
-    one = StructRef(DefType.of(CONSTANT), [0])
+    one = new_struct(DefType.of(CONSTANT), [0])
     assert same(one, one)
-    assert not same(one, StructRef(DefType.of(CONSTANT), [0]))
+    assert not same(one, new_struct(DefType.of(CONSTANT), [0]))
 
 
 def test_exceptions(store):
@@ -357,7 +358,7 @@ def test_objects_stay_in_their_store(store, point):
 
 
 def test_what_a_guest_allocates_is_marked_when_it_comes_out(store):
-    raw = StructRef(DefType.of(CONSTANT), [1])
+    raw = new_struct(DefType.of(CONSTANT), [1])
     assert raw.store is None
     assert from_raw(store, ANYREF, raw) is raw
     with pytest.raises(WrongStoreError, match="^reference used with wrong store$"):

@@ -1,12 +1,18 @@
 """Lowerings of the instructions on structs and arrays.
 
-`None` has no `fields` and no `elements`, and lists check their bounds, so that most accesses
+`None` has neither fields nor `elements`, and lists check their bounds, so that most accesses
 trap without any check in the source.
 """
 
 from __future__ import annotations
 
-from asyncwasm.core.runtime.gc import MAX_ARRAY_LENGTH, ArrayRef, StructRef, default_raw, new_array
+from asyncwasm.core.runtime.gc import (
+    MAX_ARRAY_LENGTH,
+    ArrayRef,
+    default_raw,
+    new_array,
+    struct_class,
+)
 from asyncwasm.core.runtime.gc_bulk import (
     array_copy,
     array_fill,
@@ -15,6 +21,7 @@ from asyncwasm.core.runtime.gc_bulk import (
     data_elements,
     segment_elements,
 )
+from asyncwasm.core.runtime.storage import slot_name
 from asyncwasm.core.types import (
     I32,
     I64,
@@ -92,17 +99,13 @@ def _push_read(
     body.push_op(template, *operands, effects=effects, instr=instr, **facts)
 
 
-def _push_list(body: Body, name: str, type_index: int, values: list[Expr]) -> None:
-    """Push a new object of class `name` that holds `values`."""
-    listed = ", ".join([value.text for value in values])
-    body.push(merge(f"{name}({body.constant(body.types[type_index])}, [{listed}])", *values))
-
-
 # Structs ------------------------------------------------------------------------------------
 
 
 def _push_struct(body: Body, type_index: int, values: list[Expr]) -> None:
-    _push_list(body, body.names.named("StructRef", StructRef), type_index, values)
+    made_by = body.constant(struct_class(body.types[type_index]))
+    listed = ", ".join([value.text for value in values])
+    body.push(merge(f"{made_by}({listed})", *values))
 
 
 @lowering("struct.new")
@@ -124,14 +127,14 @@ def struct_new_default(body: Body, instr: Instr) -> None:
 def struct_get(body: Body, instr: Instr) -> None:
     index, field = instr.immediates
     ty = _fields(body, index)[field]
-    _push_read(body, f"{{0}}.fields[{field}]", [body.pop()], ty, instr)
+    _push_read(body, f"{{0}}.{slot_name(field)}", [body.pop()], ty, instr)
 
 
 @lowering("struct.set")
 def struct_set(body: Body, instr: Instr) -> None:
     index, field = instr.immediates
     value = _pop_stored(body, _fields(body, index)[field].storage)
-    assign(body, f"{{0}}.fields[{field}] = {{1}}", body.pop(), value, instr=instr)
+    assign(body, f"{{0}}.{slot_name(field)} = {{1}}", body.pop(), value, instr=instr)
 
 
 # Arrays -------------------------------------------------------------------------------------
@@ -173,7 +176,8 @@ def array_new_default(body: Body, instr: Instr) -> None:
 def array_new_fixed(body: Body, instr: Instr) -> None:
     index, count = instr.immediates
     values = _pop_all_stored(body, [_element(body, index)] * count)
-    _push_list(body, body.names.named("ArrayRef", ArrayRef), index, values)
+    listed = ", ".join([value.text for value in values])
+    body.push(merge(_array_text(body, index, f"[{listed}]"), *values))
 
 
 @lowering("array.new_data")

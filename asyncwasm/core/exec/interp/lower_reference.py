@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, NoReturn
 
-from asyncwasm.core.runtime.gc import ArrayRef, StructRef
+from asyncwasm.core.runtime.gc import ArrayRef, EqRef, StructRef, struct_class
 from asyncwasm.core.types import AbsHeapType, HeapType
 from asyncwasm.errors import Trap, TrapCode
 
@@ -18,7 +18,7 @@ from .registry import Branch, Instr, branching, lowering
 _H = AbsHeapType
 _TOPS: Final = frozenset({_H.FUNC, _H.EXTERN, _H.ANY, _H.EXN})
 _BOTTOMS: Final = frozenset({_H.NOFUNC, _H.NOEXTERN, _H.NONE, _H.NOEXN})
-_EQ_CLASSES: Final = frozenset({int, StructRef, ArrayRef})
+_EQ_CLASSES: Final = (int, EqRef)
 
 
 def trap_null() -> NoReturn:
@@ -40,10 +40,19 @@ def condition(body: Body, value: str, nullable: bool, heap: HeapType) -> tuple[s
         return nullable or (f"{value} is not None", f"{value} is None")
     found: str
     if isinstance(heap, AbsHeapType):
-        if heap is _H.EQ:
-            found = f"type({value}) in {body.constant(_EQ_CLASSES)}"
-        else:
-            found = f"type({value}) is {_class_name(body, heap)}"
+        match heap:
+            case _H.EQ:
+                found = f"isinstance({value}, {body.constant(_EQ_CLASSES)})"
+            case _H.STRUCT:
+                found = f"isinstance({value}, {body.names.named('StructRef', StructRef)})"
+            case _H.ARRAY:
+                found = f"type({value}) is {_array_class(body)}"
+            case _:
+                assert heap is _H.I31
+                found = f"type({value}) is int"
+    elif heap.kind is _H.STRUCT:
+        cls = body.constant(struct_class(heap))
+        found = f"type({value}) is {cls}" if heap.final else f"isinstance({value}, {cls})"
     else:
         name = body.constant(heap)
         own = f"{value}.type is {name}" if heap.final else f"{name} in {value}.type.supers"
@@ -51,20 +60,14 @@ def condition(body: Body, value: str, nullable: bool, heap: HeapType) -> tuple[s
             found = f"{value} is not None and {own}"
         else:
             # Other references in this hierarchy have no defined type to look at.
-            found = f"type({value}) is {_class_name(body, heap.kind)} and {own}"
+            found = f"type({value}) is {_array_class(body)} and {own}"
     if nullable:
         found = f"{value} is None or {found}"
     return f"({found})", f"not ({found})"
 
 
-def _class_name(body: Body, heap: AbsHeapType) -> str:
-    match heap:
-        case _H.STRUCT:
-            return body.names.named("StructRef", StructRef)
-        case _H.ARRAY:
-            return body.names.named("ArrayRef", ArrayRef)
-    assert heap is _H.I31
-    return "int"
+def _array_class(body: Body) -> str:
+    return body.names.named("ArrayRef", ArrayRef)
 
 
 @lowering("ref.null")

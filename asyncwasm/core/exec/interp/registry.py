@@ -16,13 +16,13 @@ example (all in terms of `Body`, which see):
     @lowering("struct.get")                           # an expression that can trap and reads state
     def struct_get(body: Body, instr: Instr) -> None:
         _, field = instr.immediates
-        body.push_op("{0}.fields[%d]" % field, body.pop(), effects=TRAPS | READS, instr=instr)
+        body.push_op(f"{{0}}.{slot_name(field)}", body.pop(), effects=TRAPS | READS, instr=instr)
 
     @lowering("struct.set")                           # a statement with a side effect
     def struct_set(body: Body, instr: Instr) -> None:
         value = body.pop()
         target = body.pop()
-        body.effect("{0}.fields[%d] = {1}" % instr.immediates[1], target, value, instr=instr)
+        body.effect(f"{{0}}.{slot_name(instr.immediates[1])} = {{1}}", target, value, instr=instr)
 
     @lowering("table.grow")                           # a call with a result (or several)
     def table_grow(body: Body, instr: Instr) -> None:

@@ -133,6 +133,8 @@ class Helper(enum.IntEnum):
     """`(type, segment, array, to, start, count)`."""
     ARRAY_INIT_ELEM = 29
     """`(type, segment, array, to, start, count)`."""
+    STRUCT_CLASS = 30
+    """`(type)`: make the class of its objects, to which the type then refers."""
 
 
 CONTEXT_WORDS: Final = len(Word)
@@ -147,6 +149,8 @@ FLOAT_VALUE: Final = 16
 LONG_TAG: Final = 16
 LONG_DIGIT: Final = 24
 DIGIT_BITS: Final = 30
+# Of a type, its base.
+TYPE_BASE: Final = 256
 
 # C functions of the running interpreter that generated code calls, with their IR types.
 C_FUNCTIONS: Final = {
@@ -169,6 +173,10 @@ C_FUNCTIONS: Final = {
     "Py_DecRef": "void (ptr)",
     "_Py_Dealloc": "void (ptr)",
     "PyType_GenericAlloc": "ptr (ptr, i64)",
+    "_PyObject_GC_New": "ptr (ptr)",
+    "PyObject_GC_Track": "void (ptr)",
+    "PyObject_GC_UnTrack": "void (ptr)",
+    "PyObject_GC_Del": "void (ptr)",
     "PyErr_Occurred": "ptr ()",
     "PyErr_Fetch": "void (ptr, ptr, ptr)",
     "PyErr_NormalizeException": "void (ptr, ptr, ptr)",

@@ -1,14 +1,14 @@
-"""Structs and arrays in machine code: Python's own objects, made and read without Python.
+"""Arrays in machine code: Python's own objects, made and read without Python.
 
-A `StructRef` or `ArrayRef` keeps its values in a list, boxed; see `runtime.aggregates`.
+An `ArrayRef` keeps its values in a list, boxed; see `runtime.aggregates`.
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from asyncwasm.core.runtime.func import Func
-from asyncwasm.core.runtime.gc import ArrayRef, StructRef
+from asyncwasm.core.runtime.gc import ArrayRef
 from asyncwasm.core.types import DefType
 
 from .abi import DIGIT_BITS, LIST_ITEMS, LONG_DIGIT, LONG_TAG
@@ -16,37 +16,19 @@ from .emit import c_call, object_address
 from .refs import NULL, PYTHON
 from .support import digits_tag, slot_offset
 
-
-class Kind(NamedTuple):
-    """A class of objects of the guest's, and where they keep their values and their type."""
-
-    cls: str
-    values: int
-    type: int
-    store: int
-
-
-STRUCT: Final = Kind(
-    object_address(StructRef),
-    slot_offset(StructRef, "fields"),
-    slot_offset(StructRef, "type"),
-    slot_offset(StructRef, "store"),
-)
-ARRAY: Final = Kind(
-    object_address(ArrayRef),
-    slot_offset(ArrayRef, "elements"),
-    slot_offset(ArrayRef, "type"),
-    slot_offset(ArrayRef, "store"),
-)
+ARRAY_CLASS: Final = object_address(ArrayRef)
+ARRAY_ELEMENTS: Final = slot_offset(ArrayRef, "elements")
+ARRAY_TYPE: Final = slot_offset(ArrayRef, "type")
+_ARRAY_STORE: Final = slot_offset(ArrayRef, "store")
 FUNCTION_CLASS: Final = object_address(Func)
 FUNCTION_TYPE: Final = slot_offset(Func, "type")
 _SUPERTYPE: Final = slot_offset(DefType, "supertype")
 
 
-def _new(name: str, kind: Kind) -> str:
-    """A function that makes an object of `n` boxed values, which it takes over."""
+def _new_array() -> str:
+    """A function that makes an array of `n` boxed values, which it takes over."""
     return f"""
-define internal ptr @new_{name}(ptr %ctx, ptr %type, ptr %values, i64 %n) noinline {{
+define internal ptr @new_array(ptr %ctx, ptr %type, ptr %values, i64 %n) noinline {{
 start:
   %list = {c_call("PyList_New", "%n")}
   %no.list = icmp eq ptr %list, null
@@ -72,16 +54,16 @@ put:
 filled:
   br i1 %bad, label %fail, label %make
 make:
-  %object = {c_call("PyType_GenericAlloc", kind.cls, "0")}
+  %object = {c_call("PyType_GenericAlloc", ARRAY_CLASS, "0")}
   %none = icmp eq ptr %object, null
   br i1 %none, label %fail, label %set
 set:
-  %type.at = getelementptr i8, ptr %object, i64 {kind.type}
+  %type.at = getelementptr i8, ptr %object, i64 {ARRAY_TYPE}
   store ptr %type, ptr %type.at, {PYTHON}
   call void @keep(ptr %type)
-  %values.at = getelementptr i8, ptr %object, i64 {kind.values}
+  %values.at = getelementptr i8, ptr %object, i64 {ARRAY_ELEMENTS}
   store ptr %list, ptr %values.at, {PYTHON}
-  %store.at = getelementptr i8, ptr %object, i64 {kind.store}
+  %store.at = getelementptr i8, ptr %object, i64 {_ARRAY_STORE}
   store ptr {NULL}, ptr %store.at, {PYTHON}
   call void @to_python(ptr {NULL})
   ret ptr %object
@@ -151,5 +133,4 @@ yes:
 no:
   ret i1 false
 }}
-{_new("struct", STRUCT)}
-{_new("array", ARRAY)}"""
+{_new_array()}"""

@@ -315,6 +315,7 @@ from . import (  # noqa: E402
     lower_reference,  # noqa: F401
     lower_simd_float,  # noqa: F401
     lower_simd_memory,  # noqa: F401
+    lower_struct,  # noqa: F401
     lower_table,  # noqa: F401
 )
 

@@ -1,10 +1,10 @@
-"""Instructions on structs, arrays and i31 as LLVM IR, and casts; see `aggregates`."""
+"""Instructions on arrays and i31 as LLVM IR, and casts; see `aggregates`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from asyncwasm.core.runtime.gc import ArrayRef, StructRef
+from asyncwasm.core.runtime.gc import ArrayRef
 from asyncwasm.core.types import (
     F32,
     F64,
@@ -15,19 +15,19 @@ from asyncwasm.core.types import (
     HeapType,
     PackedType,
     StorageType,
-    StructType,
 )
 from asyncwasm.errors import TrapCode
 
 from .abi import FLOAT_VALUE, LIST_ITEMS, LIST_SIZE, Helper, Word
-from .aggregates import ARRAY, FUNCTION_CLASS, FUNCTION_TYPE, STRUCT, Kind
-from .emit import ZEROS, c_call, ir_type, object_address
+from .aggregates import ARRAY_CLASS, ARRAY_ELEMENTS, ARRAY_TYPE, FUNCTION_CLASS, FUNCTION_TYPE
+from .emit import ZEROS, ir_type, object_address
 from .glue import box, unbox
 from .lower import lowering
 from .lower_reference import is_null
 from .objects import ask
 from .operands import Operand
 from .refs import NULL, PYTHON, REF, keep, put
+from .structs import STRUCT_CLASS, is_struct
 
 if TYPE_CHECKING:
     from .body import Body
@@ -36,9 +36,9 @@ _H = AbsHeapType
 _TOPS: Final = frozenset({_H.FUNC, _H.EXTERN, _H.ANY, _H.EXN})
 _BOTTOMS: Final = frozenset({_H.NOFUNC, _H.NOEXTERN, _H.NONE, _H.NOEXN})
 _CLASSES: Final[dict[HeapType, tuple[type, ...]]] = {
-    _H.EQ: (int, StructRef, ArrayRef),
+    _H.EQ: (int, ArrayRef),
     _H.I31: (int,),
-    _H.STRUCT: (StructRef,),
+    _H.STRUCT: (),
     _H.ARRAY: (ArrayRef,),
 }
 
@@ -46,7 +46,7 @@ _CLASSES: Final[dict[HeapType, tuple[type, ...]]] = {
 # Types -----------------------------------------------------------------------------------------
 
 
-def _type(body: Body, index: int) -> str:
+def type_of(body: Body, index: int) -> str:
     """A defined type of the module, as a pointer."""
     return body.item(Word.TYPES, index)
 
@@ -64,15 +64,16 @@ def _has_type(body: Body, value: str, *, nullable: bool, heap: HeapType) -> str:
     if heap in _TOPS:
         return "true" if nullable else out.op(f"xor i1 {null}, true")
     if isinstance(heap, DefType):
-        ty = _type(body, _index(body, heap))
+        ty = type_of(body, _index(body, heap))
         match heap.kind:
             case _H.FUNC:
-                place = f"ptr {FUNCTION_CLASS}, i64 {FUNCTION_TYPE}"
+                operands = f"ptr {FUNCTION_CLASS}, i64 {FUNCTION_TYPE}, ptr {ty}"
+                found = out.op(f"call i1 @has_type(ptr {value}, {operands})")
             case _H.STRUCT:
-                place = f"ptr {STRUCT.cls}, i64 {STRUCT.type}"
+                found = is_struct(body, value, ty, final=heap.final)
             case _:
-                place = f"ptr {ARRAY.cls}, i64 {ARRAY.type}"
-        found = out.op(f"call i1 @has_type(ptr {value}, {place}, ptr {ty})")
+                operands = f"ptr {ARRAY_CLASS}, i64 {ARRAY_TYPE}, ptr {ty}"
+                found = out.op(f"call i1 @has_type(ptr {value}, {operands})")
     else:
         at = out.op(f"getelementptr i8, ptr {value}, i64 8")
         own = out.op(f"load ptr, ptr {at}, {PYTHON}")
@@ -80,6 +81,9 @@ def _has_type(body: Body, value: str, *, nullable: bool, heap: HeapType) -> str:
         for cls in _CLASSES[heap]:
             same = out.op(f"icmp eq ptr {own}, {object_address(cls)}")
             found = out.op(f"or i1 {found}, {same}")
+        if heap in (_H.EQ, _H.STRUCT):
+            struct = out.op(f"call i1 @derives(ptr {own}, ptr {STRUCT_CLASS})")
+            found = out.op(f"or i1 {found}, {struct}")
     return out.op(f"or i1 {found}, {null}") if nullable else found
 
 
@@ -150,7 +154,7 @@ _get_i31("u")
 # Values in objects -----------------------------------------------------------------------------
 
 
-def _name(storage: StorageType) -> str:
+def kept_type(storage: StorageType) -> str:
     """The IR type of a value that is kept so."""
     return "i32" if isinstance(storage, PackedType) else ir_type(storage)
 
@@ -158,14 +162,14 @@ def _name(storage: StorageType) -> str:
 def _boxed(body: Body, storage: StorageType, operand: Operand) -> str:
     """A new Python object for a value as a field holds it, maybe null for want of memory."""
     out = body.out
-    if _name(storage) == REF:
+    if kept_type(storage) == REF:
         value = body.take(operand)
         out.do(f"call void @to_python(ptr {value})")
         return value
     value = body.as_value(operand)
     if isinstance(storage, PackedType):
         value = out.op(f"and i32 {value}, {(1 << storage.bits) - 1}")
-    return box(out, _name(storage), value)
+    return box(out, kept_type(storage), value)
 
 
 def _push_read(body: Body, place: str, field: FieldType, holder: Operand, name: str) -> None:
@@ -173,7 +177,7 @@ def _push_read(body: Body, place: str, field: FieldType, holder: Operand, name: 
     out = body.out
     storage = field.storage
     item = out.op(f"load ptr, ptr {place}, {PYTHON}")
-    ty = _name(storage)
+    ty = kept_type(storage)
     if ty == REF:
         keep(out, item)
         body.give_up(holder)
@@ -197,11 +201,11 @@ def _push_read(body: Body, place: str, field: FieldType, holder: Operand, name: 
     body.push(ty, value)
 
 
-def _values(body: Body, kind: Kind, operand: Operand) -> str:
-    """The list of an object that is not null; traps if it is."""
-    detail = "null structure reference" if kind is STRUCT else "null array reference"
-    body.trap_if(is_null(body, operand.value), TrapCode.NULL_REFERENCE, detail)
-    at = body.out.op(f"getelementptr i8, ptr {operand.value}, i64 {kind.values}")
+def _values(body: Body, operand: Operand) -> str:
+    """The list of an array that is not null; traps if it is."""
+    null = is_null(body, operand.value)
+    body.trap_if(null, TrapCode.NULL_REFERENCE, "null array reference")
+    at = body.out.op(f"getelementptr i8, ptr {operand.value}, i64 {ARRAY_ELEMENTS}")
     # Always the same list, though what is in it changes.
     return body.out.op(f"load ptr, ptr {at}, {PYTHON}")
 
@@ -219,7 +223,7 @@ def _size(body: Body, values: str) -> str:
 
 def _element(body: Body, array: Operand, index: str) -> str:
     """The place of an element; traps if there is none."""
-    values = _values(body, ARRAY, array)
+    values = _values(body, array)
     wide = body.out.op(f"zext i32 {index} to i64")
     outside = body.out.op(f"icmp uge i64 {wide}, {_size(body, values)}")
     body.trap_if(outside, TrapCode.ARRAY_OUT_OF_BOUNDS)
@@ -228,26 +232,26 @@ def _element(body: Body, array: Operand, index: str) -> str:
 
 def _put(body: Body, place: str, storage: StorageType, value: Operand) -> None:
     out = body.out
-    if _name(storage) == REF:
+    if kept_type(storage) == REF:
         put(out, place, body.take(value))
         return
     boxed = _boxed(body, storage, value)
     body.unwind_if(out.op(f"icmp eq ptr {boxed}, null"))
     old = out.op(f"load ptr, ptr {place}, {PYTHON}")
     out.do(f"store ptr {boxed}, ptr {place}, {PYTHON}")
-    out.do(c_call("Py_DecRef", old))
+    out.do(f"call void @drop(ptr {old})")
 
 
-def _make(body: Body, name: str, type_index: int, boxed: list[str]) -> None:
-    """Push a new object of boxed values."""
+def _make(body: Body, type_index: int, boxed: list[str]) -> None:
+    """Push a new array of boxed values."""
     out = body.out
     array = out.alloca(f"[{max(1, len(boxed))} x ptr]")
     for number, value in enumerate(boxed):
         slot = out.op(f"getelementptr ptr, ptr {array}, i64 {number}")
         out.do(f"store ptr {value}, ptr {slot}")
     body.calls = True
-    operands = f"ptr %ctx, ptr {_type(body, type_index)}, ptr {array}, i64 {len(boxed)}"
-    made = out.op(f"call ptr @new_{name}({operands})")
+    operands = f"ptr %ctx, ptr {type_of(body, type_index)}, ptr {array}, i64 {len(boxed)}"
+    made = out.op(f"call ptr @new_array({operands})")
     body.unwind_if(out.op(f"icmp eq ptr {made}, null"))
     body.push_counted(made)
 
@@ -257,53 +261,9 @@ def _pop_boxed(body: Body, storages: list[StorageType]) -> list[str]:
     return [_boxed(body, ty, operand) for ty, operand in zip(storages, operands, strict=True)]
 
 
-def _default(storage: StorageType) -> Operand:
-    ty = _name(storage)
+def default(storage: StorageType) -> Operand:
+    ty = kept_type(storage)
     return Operand(ty, NULL if ty == REF else ZEROS[ty])
-
-
-# Structs ---------------------------------------------------------------------------------------
-
-
-def _fields(body: Body, index: int) -> tuple[FieldType, ...]:
-    comp = body.info.types[index].comp
-    assert isinstance(comp, StructType)
-    return comp.fields
-
-
-@lowering("struct.new")
-def _struct_new(body: Body, imms: tuple[Any, ...]) -> None:
-    storages = [field.storage for field in _fields(body, imms[0])]
-    _make(body, "struct", imms[0], _pop_boxed(body, storages))
-
-
-@lowering("struct.new_default")
-def _struct_new_default(body: Body, imms: tuple[Any, ...]) -> None:
-    storages = [field.storage for field in _fields(body, imms[0])]
-    boxed = [_boxed(body, storage, _default(storage)) for storage in storages]
-    _make(body, "struct", imms[0], boxed)
-
-
-def _struct_get(name: str) -> None:
-    @lowering(name)
-    def get(body: Body, imms: tuple[Any, ...]) -> None:
-        index, number = imms
-        struct = body.stack.pop()
-        place = _place(body, _values(body, STRUCT, struct), str(number))
-        _push_read(body, place, _fields(body, index)[number], struct, name)
-
-
-for _suffix in ("", "_s", "_u"):
-    _struct_get(f"struct.get{_suffix}")
-
-
-@lowering("struct.set")
-def _struct_set(body: Body, imms: tuple[Any, ...]) -> None:
-    index, number = imms
-    value, struct = body.stack.pop(), body.stack.pop()
-    place = _place(body, _values(body, STRUCT, struct), str(number))
-    _put(body, place, _fields(body, index)[number].storage, value)
-    body.give_up(struct)
 
 
 # Arrays ----------------------------------------------------------------------------------------
@@ -320,7 +280,7 @@ def _packed(body: Body, storage: StorageType, operand: Operand) -> tuple[str, st
     value = body.as_value(operand)
     if isinstance(storage, PackedType):
         value = body.out.op(f"and i32 {value}, {(1 << storage.bits) - 1}")
-    return _name(storage), value
+    return kept_type(storage), value
 
 
 @lowering("array.new")
@@ -331,7 +291,7 @@ def _array_new(body: Body, imms: tuple[Any, ...]) -> None:
 
 @lowering("array.new_default")
 def _array_new_default(body: Body, imms: tuple[Any, ...]) -> None:
-    _push_filled(body, imms[0], _default(_field(body, imms[0]).storage), body.pop())
+    _push_filled(body, imms[0], default(_field(body, imms[0]).storage), body.pop())
 
 
 def _push_filled(body: Body, index: int, value: Operand, length: str) -> None:
@@ -344,7 +304,7 @@ def _push_filled(body: Body, index: int, value: Operand, length: str) -> None:
 @lowering("array.new_fixed")
 def _array_new_fixed(body: Body, imms: tuple[Any, ...]) -> None:
     index, count = imms
-    _make(body, "array", index, _pop_boxed(body, [_field(body, index).storage] * count))
+    _make(body, index, _pop_boxed(body, [_field(body, index).storage] * count))
 
 
 def _new_from(name: str, helper: Helper) -> None:
@@ -383,7 +343,7 @@ def _array_set(body: Body, imms: tuple[Any, ...]) -> None:
 @lowering("array.len")
 def _array_len(body: Body, imms: tuple[Any, ...]) -> None:
     array = body.stack.pop()
-    size = _size(body, _values(body, ARRAY, array))
+    size = _size(body, _values(body, array))
     body.give_up(array)
     body.push("i32", body.out.op(f"trunc i64 {size} to i32"))
 

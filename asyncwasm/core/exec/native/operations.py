@@ -41,8 +41,8 @@ def operations(here: Callable[[], Instance]) -> list[Callable[..., Any]]:
     return [table_grow, table_fill, table_copy, table_init, elem_drop]
 
 
-def array_operations(here: Callable[[], Instance]) -> list[Callable[..., Any]]:
-    """The helpers from `ARRAY_NEW` to `ARRAY_INIT_ELEM`."""
+def aggregate_operations(here: Callable[[], Instance]) -> list[Callable[..., Any]]:
+    """The helpers from `ARRAY_NEW` to `STRUCT_CLASS`."""
 
     def element(ty: int) -> StorageType:
         comp = here().info.types[ty].comp
@@ -73,8 +73,18 @@ def array_operations(here: Callable[[], Instance]) -> list[Callable[..., Any]]:
     ) -> None:
         gc_bulk.array_init_elem(array, to, start, count, here().elems[segment])
 
+    def struct_class(ty: int) -> None:
+        gc.struct_class(here().info.types[ty])
+
     makers = [_allocating(maker) for maker in (new, new_data, new_elem)]
-    return [*makers, gc_bulk.array_fill, gc_bulk.array_copy, init_data, init_elem]
+    others: list[Callable[..., Any]] = [
+        gc_bulk.array_fill,
+        gc_bulk.array_copy,
+        init_data,
+        init_elem,
+        struct_class,
+    ]
+    return [*makers, *others]
 
 
 def _allocating(make: Callable[..., ArrayRef]) -> Callable[..., ArrayRef]:

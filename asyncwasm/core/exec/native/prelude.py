@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import aggregates, refs, thrown
+from . import aggregates, refs, structs, thrown
 from .abi import Helper, Word
 from .emit import HELPER_OPERANDS, c_call, helper_call
 from .refs import NULL
@@ -22,6 +22,8 @@ METADATA: Final = """
 !8 = !{!7, !7, i64 0}
 !9 = !{!"python", !1, i64 0}
 !10 = !{!9, !9, i64 0}
+!11 = !{!"field", !1, i64 0}
+!12 = !{!11, !11, i64 0}
 """
 
 
@@ -33,6 +35,7 @@ def prelude() -> str:
     out.append(refs.prelude())
     out.append(thrown.prelude())
     out.append(aggregates.prelude())
+    out.append(structs.prelude())
     out.append(
         f"""
 define internal void @raise_trap(ptr %ctx, i64 %code) noinline cold {{

@@ -28,9 +28,11 @@ def prelude() -> str:
     if sys.version_info >= (3, 12):
         # The lower half counts; an immortal object's is negative as a signed number.
         word, uncounted = "i32", "  %uncounted = icmp slt i32 %n, 0"
+        immortal = uncounted
         to_python = ""
     else:
         word, uncounted = "i64", f"  %uncounted = icmp eq ptr %o, {NULL}"
+        immortal = "  %uncounted = icmp eq i1 true, false"
         to_python = f"""
   %none = icmp eq ptr %o, {NULL}
   %one = zext i1 %none to i64
@@ -52,6 +54,21 @@ done:
 define internal void @release(ptr %o) {{
   %n = load {word}, ptr %o, {PYTHON}
 {uncounted}
+  br i1 %uncounted, label %done, label %count
+count:
+  %less = sub {word} %n, 1
+  store {word} %less, ptr %o, {PYTHON}
+  %last = icmp eq {word} %less, 0
+  br i1 %last, label %free, label %done
+free:
+  call void @free_object(ptr %o)
+  br label %done
+done:
+  ret void
+}}
+define internal void @drop(ptr %o) {{
+  %n = load {word}, ptr %o, {PYTHON}
+{immortal}
   br i1 %uncounted, label %done, label %count
 count:
   %less = sub {word} %n, 1
@@ -147,7 +164,7 @@ def put(out: Emitter, place: str, value: str) -> None:
     out.do(f"call void @to_python(ptr {value})")
     old = out.op(f"load ptr, ptr {place}, {PYTHON}")
     out.do(f"store ptr {value}, ptr {place}, {PYTHON}")
-    out.do(c_call("Py_DecRef", old))
+    out.do(f"call void @drop(ptr {old})")
 
 
 def get(out: Emitter, place: str) -> str:

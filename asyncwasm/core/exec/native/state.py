@@ -21,7 +21,7 @@ from asyncwasm.errors import Trap, TrapCode
 from .abi import CONTEXT_WORDS, Word
 from .exits import TRAPS
 from .gates import data_address
-from .operations import array_operations, operations, raise_thrown
+from .operations import aggregate_operations, operations, raise_thrown
 from .support import slot_offset
 from .ticker import tick
 
@@ -166,7 +166,7 @@ class InstanceState:
             self._finish,
             self._throw,
             raise_thrown,
-            *array_operations(self._here),
+            *aggregate_operations(self._here),
         ]
         self._helper_pointers: Final = array("Q", [id(h) for h in self._helpers])
         context = [0] * CONTEXT_WORDS

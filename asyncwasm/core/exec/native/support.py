@@ -10,6 +10,8 @@ from functools import cache
 from typing import Any, Final
 
 from asyncwasm.core.runtime.func import Func
+from asyncwasm.core.runtime.storage import INLINE
+from asyncwasm.core.runtime.structs import StructRef
 
 from .abi import (
     BYTES_DATA,
@@ -20,6 +22,7 @@ from .abi import (
     LIST_SIZE,
     LONG_DIGIT,
     LONG_TAG,
+    TYPE_BASE,
 )
 from .stack import lowest_address
 
@@ -52,8 +55,11 @@ def _layout_holds() -> bool:
     size = ctypes.c_size_t.from_address(id(items) + LIST_SIZE).value
     at = ctypes.c_size_t.from_address(id(items) + LIST_ITEMS).value
     text = b"sixteen bytes ok"
+    base = ctypes.c_size_t.from_address(id(StructRef) + TYPE_BASE).value
     return (
-        size == len(items)
+        INLINE
+        and base == id(StructRef.__base__)
+        and size == len(items)
         and all(
             ctypes.c_size_t.from_address(at + 8 * n).value == id(item)
             for n, item in enumerate(items)

@@ -156,7 +156,7 @@ def test_nothing_is_left_behind(name: str):
 
     def objects() -> int:
         gc.collect()
-        return sum(type(item) in (StructRef, ArrayRef) for item in gc.get_objects())
+        return sum(isinstance(item, (StructRef, ArrayRef)) for item in gc.get_objects())
 
     outcomes(instance, name, value)
     before = objects(), sys.getrefcount(value)
