@@ -1,13 +1,9 @@
-"""The concurrent programs of the Component Model's suite, cancelled in the middle.
-
-`ASYNCWASM_EXHAUSTIVE=1` cancels each program at every suspension instead of at some.
-"""
+"""The concurrent programs of the Component Model's suite, cancelled at every suspension."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -26,10 +22,6 @@ from .suite import engine_for
 from .test_components import parameters
 
 pytestmark = [pytest.mark.spec, pytest.mark.slow]
-
-EXHAUSTIVE = os.environ.get("ASYNCWASM_EXHAUSTIVE") == "1"
-# Otherwise, about how many of a program's suspensions are cancelled.
-SOME = 4
 
 Main = Callable[[], Coroutine[Any, Any, None]]
 
@@ -56,8 +48,7 @@ def test_cancellation(script: Path, engine: str, run: Callable[[Main], None]) ->
         count = counting.count
 
     run(measure)
-    step = 1 if EXHAUSTIVE else max(1, count // SOME)
-    for number in range(1, count + 1, step):
+    for number in range(1, count + 1):
         run(lambda number=number: cancel_at(text, engine_, number))  # type: ignore[misc]
         gc.collect()
         assert not live_fibers(), number

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from collections import Counter
+from types import FunctionType
 
 import anyio
 import anyio.lowlevel
@@ -47,6 +50,37 @@ async def test_many_calls_at_once(engine: Engine) -> None:
     assert await run.call_async(store, 500) == sum(range(500))
     assert await run.call_async(store, 0) == 0
     assert store.tasks() == []
+
+
+async def test_calls_that_wait_are_small(engine: Engine) -> None:
+    """Every object costs Python's collector as much as making it did, when there are thousands."""
+
+    def census() -> Counter[str]:
+        # Objects of ours and closures of ours.
+        found = gc.get_objects()
+        made = [type(item) for item in found] + [f for f in found if isinstance(f, FunctionType)]
+        return Counter(
+            one.__qualname__ for one in made if str(one.__module__).startswith("asyncwasm.")
+        )
+
+    everybody = anyio.Event()
+    waiting, more = 0, Counter()
+
+    async def work(n: int) -> int:
+        nonlocal waiting, more
+        waiting += 1
+        if waiting == 500:
+            more = census() - before
+            everybody.set()
+        await everybody.wait()
+        return n
+
+    store, instance = await instance_of(engine, FAN_OUT, work=work)
+    run = instance.get_func(store, "run")
+    before = census()
+    await run.call_async(store, 500)
+    objects = [name for name, number in more.items() if number >= 250]
+    assert sorted(objects) in (["HostCall", "_TrioChild"], ["HostCall", "_AsyncioChild"])
 
 
 async def test_host_functions_that_need_not_wait(engine: Engine) -> None:
