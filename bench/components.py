@@ -12,7 +12,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+import tracemalloc
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -149,17 +151,35 @@ def _copy_twice() -> None:
     bytes(memoryview(memory))
 
 
-Main = Callable[[], Coroutine[Any, Any, float]]
+Main = Callable[[], Coroutine[Any, Any, Any]]
 
 
-def many_calls(run: Callable[[Main], float]) -> float:
-    """Seconds of wall time for 10 000 calls of the host at once, each of which sleeps 10 ms."""
+@dataclass
+class ManyCalls:
+    """10 000 calls of the host at once, each of which sleeps 10 ms, and bare tasks that do so.
 
-    async def work(n: int) -> int:
+    Seconds of wall time for all, and bytes that each holds on to while it sleeps.
+    """
+
+    seconds: float
+    bare_seconds: float
+    size: float
+    bare_size: float
+
+
+def many_calls(run: Callable[[Main], Any]) -> ManyCalls:
+    """Measure them on one event loop."""
+
+    async def nap(_: int) -> None:
         await anyio.sleep(0.01)
-        return n
 
-    async def main() -> float:
+    async def main() -> ManyCalls:
+        pause: Callable[[int], Awaitable[None]] = nap
+
+        async def work(n: int) -> int:
+            await pause(n)
+            return n
+
         engine = new_engine()
         store = Store(engine)
         linker = Linker(engine)
@@ -167,15 +187,52 @@ def many_calls(run: Callable[[Main], float]) -> float:
         instance = await linker.instantiate_async(store, Component(engine, FAN_OUT))
         func = instance.get_func(store, "run")
         assert func is not None
-        await func.call_async(store, 10)
-        begin = time.perf_counter()
-        assert await func.call_async(store, MANY) == sum(range(MANY))
-        return time.perf_counter() - begin
 
-    return min(run(main) for _ in range(3))
+        async def calls(n: int) -> None:
+            assert await func.call_async(store, n) == sum(range(n))
+
+        async def bare(n: int) -> None:
+            async with anyio.create_task_group() as tasks:
+                for number in range(n):
+                    tasks.start_soon(work, number)
+
+        async def seconds(way: Callable[[int], Awaitable[None]]) -> float:
+            begin = time.perf_counter()
+            await way(MANY)
+            return time.perf_counter() - begin
+
+        async def size(way: Callable[[int], Awaitable[None]]) -> float:
+            nonlocal pause
+            waiting, held = 0, 0
+            go = anyio.Event()
+
+            async def gather(_: int) -> None:
+                nonlocal waiting, held
+                waiting += 1
+                if waiting == MANY:
+                    held = tracemalloc.get_traced_memory()[0]
+                    go.set()
+                await go.wait()
+
+            pause = gather
+            tracemalloc.start()
+            try:
+                await way(MANY)
+            finally:
+                tracemalloc.stop()
+                pause = nap
+            return held / MANY
+
+        await calls(10)
+        ways = (calls, bare)
+        times = [min([await seconds(way) for _ in range(3)]) for way in ways]
+        return ManyCalls(*times, *[await size(way) for way in ways])
+
+    result: ManyCalls = run(main)
+    return result
 
 
-def long_stream(run: Callable[[Main], float], most: int) -> float:
+def long_stream(run: Callable[[Main], Any], most: int) -> float:
     """Seconds of wall time for 64 MiB through two guests, at most `most` bytes at a time."""
 
     async def main() -> float:
@@ -211,11 +268,11 @@ def long_stream(run: Callable[[Main], float], most: int) -> float:
     return min(run(main) for _ in range(3))
 
 
-def _on_trio(main: Main) -> float:
+def _on_trio(main: Main) -> Any:
     return trio.run(main)
 
 
-def _on_asyncio(main: Main) -> float:
+def _on_asyncio(main: Main) -> Any:
     return asyncio.run(main())
 
 
@@ -235,7 +292,13 @@ def report() -> str:
             )
         )
     loops = (("trio", _on_trio), ("asyncio", _on_asyncio))
-    rows_ = [["10 000 calls of the host at once", *(duration(many_calls(run)) for _, run in loops)]]
+    many = [many_calls(run) for _, run in loops]
+    rows_ = [
+        ["10 000 calls of the host at once", *(duration(one.seconds) for one in many)],
+        ["10 000 bare tasks of a task group", *(duration(one.bare_seconds) for one in many)],
+        ["memory of a call that waits", *(f"{one.size / 1e3:.1f} kB" for one in many)],
+        ["memory of a bare task", *(f"{one.bare_size / 1e3:.1f} kB" for one in many)],
+    ]
     for most, name in ((1 << 20, "1 MiB"), (1 << 16, "64 KiB")):
         speeds = [f"{STREAM / long_stream(run, most) / 1e6:.0f} MB/s" for _, run in loops]
         rows_.append([f"64 MiB through two guests, {name} at a time", *speeds])
