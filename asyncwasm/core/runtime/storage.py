@@ -65,6 +65,11 @@ def give_types(cls: type, first: int, storages: tuple[StorageType, ...]) -> None
             _give(cls, slot_name(index), _CODES.get(storage, _OBJECT))
 
 
+def is_inline(storage: StorageType) -> bool:
+    """Whether a slot for values of a type has them as such, where that is possible."""
+    return storage in _CODES
+
+
 def _give(cls: type, name: str, code: int) -> None:
     ctypes.c_int.from_address(_member(cls, name) + _MEMBER_TYPE).value = code
 

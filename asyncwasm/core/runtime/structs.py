@@ -133,6 +133,8 @@ def _struct(ty: DefType) -> StructType:
 # Initialisers of structs with more fields are loops.
 _MOST_PARAMETERS: Final = 100
 _lock: Final = threading.RLock()
+# See `adopt_classes`.
+_steps: Final[list[Callable[[type[StructRef]], None]]] = []
 
 
 def struct_class(ty: DefType) -> type[StructRef]:
@@ -150,6 +152,20 @@ def new_struct(ty: DefType, values: Sequence[Any]) -> StructRef:
     return struct_class(ty)(*values)
 
 
+def adopt_classes(*steps: Callable[[type[StructRef]], None]) -> None:
+    """Do something with all classes that there are, one step after the other, and with new ones.
+
+    New ones have no objects yet.
+    """
+    with _lock:
+        for step in steps:
+            todo: list[Any] = StructRef.__subclasses__()
+            for cls in todo:
+                step(cls)
+                todo += cls.__subclasses__()
+        _steps.extend(steps)
+
+
 def _make_class(ty: DefType) -> type[StructRef]:
     with _lock:
         if ty.objects is None:
@@ -162,8 +178,10 @@ def _make_class(ty: DefType) -> type[StructRef]:
                 "__module__": __name__,
                 "type": ty,
             }
-            made = type("StructRef", (base,), namespace)
+            made: Any = type("StructRef", (base,), namespace)
             give_types(made, inherited, tuple(field.storage for field in fields[inherited:]))
+            for step in _steps:
+                step(made)
             ty.objects = made
         found: type[StructRef] = ty.objects
         return found

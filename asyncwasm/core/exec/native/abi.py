@@ -149,8 +149,15 @@ FLOAT_VALUE: Final = 16
 LONG_TAG: Final = 16
 LONG_DIGIT: Final = 24
 DIGIT_BITS: Final = 30
-# Of a type, its base.
+# Of a type: the size of its objects, some functions, its base, and a word that says where objects
+# have what to call, if they have that.
+TYPE_SIZE: Final = 32
+TYPE_DEALLOC: Final = 48
+TYPE_MAP: Final = 56
+TYPE_TRAVERSE: Final = 184
+TYPE_CLEAR: Final = 192
 TYPE_BASE: Final = 256
+TYPE_FREE: Final = 320
 
 # C functions of the running interpreter that generated code calls, with their IR types.
 C_FUNCTIONS: Final = {

@@ -93,7 +93,7 @@ def _push_struct(body: Body, index: int) -> None:
     out = body.out
     fields = _fields(body, index)
     _box_vectors(body, fields)
-    made = allocate(body, type_of(body, index), index)
+    made = allocate(body, type_of(body, index), index, len(fields))
     operands = [body.stack.pop() for _ in fields][::-1]
     for number, (field, operand) in enumerate(zip(fields, operands, strict=True)):
         place = _field(body, made, number)

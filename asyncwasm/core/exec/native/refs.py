@@ -66,14 +66,20 @@ free:
 done:
   ret void
 }}
-define internal void @drop(ptr %o) {{
+define internal i1 @count_down(ptr %o) {{
   %n = load {word}, ptr %o, {PYTHON}
 {immortal}
-  br i1 %uncounted, label %done, label %count
+  br i1 %uncounted, label %never, label %count
 count:
   %less = sub {word} %n, 1
   store {word} %less, ptr %o, {PYTHON}
   %last = icmp eq {word} %less, 0
+  ret i1 %last
+never:
+  ret i1 false
+}}
+define internal void @drop(ptr %o) {{
+  %last = call i1 @count_down(ptr %o)
   br i1 %last, label %free, label %done
 free:
   call void @free_object(ptr %o)

@@ -5,12 +5,14 @@ See `runtime.structs` for the classes, and `runtime.storage` for what is in thei
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING, Final
 
 from asyncwasm.core.runtime.storage import offset_of
 from asyncwasm.core.runtime.structs import StructRef
 from asyncwasm.core.types import DefType
 
+from . import externals
 from .abi import TYPE_BASE, Helper
 from .emit import c_call, object_address
 from .refs import NULL, PYTHON
@@ -22,7 +24,14 @@ if TYPE_CHECKING:
 STRUCT_CLASS: Final = object_address(StructRef)
 # Field 0; each takes eight bytes.
 FIELDS: Final = StructRef.__basicsize__
-_STORE: Final = offset_of(StructRef, "store")
+STORE: Final = offset_of(StructRef, "store")
+# Memory of former structs (`recycling`): for each number of fields below `LISTS` a list of blocks,
+# and how many bytes more may be kept there.
+LISTS: Final = 17
+_WORDS: Final[array[int]] = array("Q", [0, 1 << 20] * LISTS)
+BLOCKS: Final = externals.declare_data(
+    "asyncwasm.structs", f"[{len(_WORDS)} x i64]", _WORDS.buffer_info()[0]
+)
 _OBJECTS: Final = slot_offset(DefType, "objects")
 
 
@@ -45,12 +54,41 @@ done:
   %found = phi i1 [ true, %again ], [ false, %up ]
   ret i1 %found
 }}
-define internal ptr @new_struct(ptr %class) {{
+define internal ptr @new_struct(ptr %class, i64 %fields) {{
+start:
+  %list = getelementptr {{ ptr, i64 }}, ptr {BLOCKS}, i64 %fields
+  %o = load ptr, ptr %list, {PYTHON}
+  %none = icmp eq ptr %o, null
+  br i1 %none, label %new, label %take
+new:
+  %fresh = call ptr @fresh_struct(ptr %class)
+  ret ptr %fresh
+take:
+  %others = load ptr, ptr %o, {PYTHON}
+  store ptr %others, ptr %list, {PYTHON}
+  %room.at = getelementptr i64, ptr %list, i64 1
+  %room = load i64, ptr %room.at, {PYTHON}
+  %bytes = mul i64 %fields, 8
+  %size = add i64 %bytes, {FIELDS}
+  %more = add i64 %room, %size
+  store i64 %more, ptr %room.at, {PYTHON}
+  %collectors = getelementptr i8, ptr %o, i64 -16
+  store <2 x i64> zeroinitializer, ptr %collectors, align 8, {PYTHON}
+  store i64 1, ptr %o, {PYTHON}
+  %class.at = getelementptr i8, ptr %o, i64 8
+  store ptr %class, ptr %class.at, {PYTHON}
+  call void @keep(ptr %class)
+  %store.at = getelementptr i8, ptr %o, i64 {STORE}
+  store ptr {NULL}, ptr %store.at, {PYTHON}
+  call void @to_python(ptr {NULL})
+  ret ptr %o
+}}
+define internal ptr @fresh_struct(ptr %class) noinline {{
   %o = {c_call("_PyObject_GC_New", "%class")}
   %none = icmp eq ptr %o, null
   br i1 %none, label %done, label %set
 set:
-  %store.at = getelementptr i8, ptr %o, i64 {_STORE}
+  %store.at = getelementptr i8, ptr %o, i64 {STORE}
   store ptr {NULL}, ptr %store.at, {PYTHON}
   call void @to_python(ptr {NULL})
   br label %done
@@ -76,8 +114,8 @@ def is_struct(body: Body, value: str, ty: str, *, final: bool) -> str:
     return out.op(f"call i1 @derives(ptr {own}, ptr {cls})")
 
 
-def allocate(body: Body, ty: str, index: int) -> str:
-    """A new struct of type `index` of the module, whose fields are to be set.
+def allocate(body: Body, ty: str, index: int, fields: int) -> str:
+    """A new struct of type `index` of the module, with so many fields, which are to be set.
 
     Then it is ready for `PyObject_GC_Track`.
     """
@@ -93,7 +131,10 @@ def allocate(body: Body, ty: str, index: int) -> str:
     out.jump(ready)
     out.label(ready)
     cls = out.op(f"phi ptr [ {known}, %{before} ], [ {made}, %{made_in} ]")
-    found = out.op(f"call ptr @new_struct(ptr {cls})")
+    if fields < LISTS:
+        found = out.op(f"call ptr @new_struct(ptr {cls}, i64 {fields})")
+    else:
+        found = out.op(f"call ptr @fresh_struct(ptr {cls})")
     # This may collect garbage, whose finalizers may do anything.
     body.calls = True
     body.unwind_if(out.op(f"icmp eq ptr {found}, null"))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from asyncwasm.errors import ValidationError
 
-from . import bridges, opaque, ticker
+from . import bridges, opaque, recycling, ticker
 from .body import LARGEST, Body
 from .cache import flush
 from .compiler import MODULE, CompileError, Unit, emit
@@ -256,6 +256,8 @@ class ModuleCode:
     def _install(self, made: Made) -> None:
         for name in filter(bridges.is_bridge, made.code.imports):
             bridges.recall(name)
+        if recycling.is_needed(made.code.imports):
+            recycling.enable()
         unit = Unit(made.code, self._address_of)
         ticker.enable()
         codes = unit.addresses([f"f{n}" for n in made.native])
