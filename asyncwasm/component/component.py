@@ -56,10 +56,10 @@ class Component:
     def __init__(self, engine: Engine, wasm: Source) -> None:
         self._load(engine, to_binary(wasm))
 
-    def _load(self, engine: Engine, data: bytes) -> None:
+    def _load(self, engine: Engine, data: bytes, *, trusted: bool = False) -> None:
         self.engine = engine
         self.data = data
-        self.scope = _scope(engine, data, lazy=engine.config.lazy_validation)
+        self.scope = _scope(engine, data, lazy=trusted or engine.config.lazy_validation)
         self.program = compile_component(engine, self.scope)
         self.classes = Classes()
         for name, ty in self.program.type_names:
@@ -164,20 +164,34 @@ class Component:
             max((t for t in tables if t is not None), default=None),
         )
 
-    def serialize(self) -> bytes:
-        """The component in a form for `deserialize`."""
+    def serialize(self, *, complete: bool = True) -> bytes:
+        """The component in a form for `deserialize`, with machine code as in `Module.serialize`."""
         features = frozenset(f.value for f in self.engine.config.features)
-        return _CONTAINER.pack(self.data, features)
+        code = []
+        for module in self.program.modules:
+            module.validate_bodies()
+            code.append(self.engine.executor.packed(module, complete=complete))
+        sizes = " ".join(str(len(each)) for each in code).encode()
+        packed = b"".join([sizes, b"\n", *code]) if any(code) else b""
+        return _CONTAINER.pack(self.data, features, packed)
 
     @classmethod
     def deserialize(cls, engine: Engine, data: bytes) -> Component:
-        """Load what `serialize` gave.
+        """Load what `serialize` gave, to be trusted like code; see `Module.deserialize`.
 
         Raises `MalformedError` if it is damaged, and `UsageError` if it was made by another
         version or with features that are off in `engine`.
         """
         features = frozenset(f.value for f in engine.config.features)
-        return cls.from_binary(engine, _CONTAINER.unpack(data, features))
+        wasm, packed = _CONTAINER.unpack(data, features)
+        self = object.__new__(cls)
+        self._load(engine, wasm, trusted=True)
+        line, _, code = packed.partition(b"\n")
+        at = 0
+        for module, size in zip(self.program.modules, map(int, line.split()), strict=False):
+            engine.executor.adopt(module, code[at : at + size])
+            at += size
+        return self
 
     @classmethod
     def deserialize_file(cls, engine: Engine, path: str | os.PathLike[str]) -> Component:
@@ -185,7 +199,7 @@ class Component:
         return cls.deserialize(engine, Path(path).read_bytes())
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (Component.deserialize, (self.engine, self.serialize()))
+        return (Component.deserialize, (self.engine, self.serialize(complete=False)))
 
     def __repr__(self) -> str:
         return f"<Component {id(self):#x}>"

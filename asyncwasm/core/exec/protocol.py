@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from asyncwasm.core.runtime.func import Func
     from asyncwasm.core.runtime.instance import Instance
+    from asyncwasm.core.runtime.module import Module
     from asyncwasm.core.runtime.store import Store
     from asyncwasm.errors import Trap
 
@@ -36,6 +37,15 @@ class Executor(Protocol):
 
     def was_validated(self, data: bytes) -> bool:
         """Whether it is known of this binary that it is valid."""
+
+    def packed(self, module: Module, *, complete: bool) -> bytes:
+        """The machine code of a module, for `adopt`, in other processes too; empty without any.
+
+        If `complete`, functions that have none yet are compiled first.
+        """
+
+    def adopt(self, module: Module, packed: bytes) -> None:
+        """Use what `packed` gave, if it fits; else functions are compiled when they are called."""
 
     def prepare(self, instance: Instance) -> None:
         """Make a new instance ready, once its index spaces are complete.

@@ -127,7 +127,7 @@ class Engine:
         self._executor.call_ended(store)
 
     def precompile_module(self, wasm: bytes | str) -> bytes:
-        """Validate `wasm` (binary or text) and return it in the form of `Module.serialize`.
+        """Validate and compile `wasm` (binary or text): what `Module.serialize` gives.
 
         Raises `MalformedError` or `ValidationError`.
         """
@@ -139,7 +139,7 @@ class Engine:
     components: ClassVar[type[Precompiles] | None] = None
 
     def precompile_component(self, wasm: bytes | str) -> bytes:
-        """Validate `wasm` (binary or text) and return it in the form of `Component.serialize`.
+        """Validate and compile `wasm` (binary or text): what `Component.serialize` gives.
 
         Raises `MalformedError` or `ValidationError`, and `UsageError` unless
         `asyncwasm.component` has been imported.

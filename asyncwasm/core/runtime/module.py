@@ -196,13 +196,18 @@ class Module:
             case ExternKind.TAG:
                 return info.tags[index]
 
-    def serialize(self) -> bytes:
-        """The module in a form that `deserialize` loads without validating it again.
+    def serialize(self, *, complete: bool = True) -> bytes:
+        """The module in a form that `deserialize` loads without validating or compiling it again.
 
-        Bodies whose validation was put off are validated first.
+        On the native engine this has the machine code of all functions, and compiles those first
+        that have none: seconds for a large module.  Unless `complete`, it has the code that there
+        is.  Functions are compiled as `Config.opt_level` says, and better where they were
+        found to take time.  Bodies whose validation was put off are validated first.
         """
         self.validate_bodies()
-        return _CONTAINER.pack(self.info.data, frozenset(f.value for f in self._features))
+        features = frozenset(f.value for f in self._features)
+        code = self._engine.executor.packed(self, complete=complete)
+        return _CONTAINER.pack(self.info.data, features, code)
 
     @property
     def _features(self) -> frozenset[Any]:
@@ -210,16 +215,20 @@ class Module:
 
     @classmethod
     def deserialize(cls, engine: Engine, data: bytes) -> Module:
-        """Load what `serialize` gave.  To be trusted like code: nothing is validated.
+        """Load what `serialize` gave.  Trust it like code: it is not validated, and it is run.
 
-        Raises `MalformedError` if it is damaged, and `UsageError` if it was made by another
+        Machine code that was made for something else (another processor, Python, LLVM, or a
+        configuration that compiles differently) is left out, and made again when it is called.
+        Raises `MalformedError` if the data is damaged, and `UsageError` if it was made by another
         version or with features that are off in `engine`.
         """
         features = engine.config.features
-        wasm = _CONTAINER.unpack(data, frozenset(f.value for f in features))
+        wasm, code = _CONTAINER.unpack(data, frozenset(f.value for f in features))
         info = decode_module(wasm, features)
         validate_module(info, features, lazy=True)
-        return cls.from_info(engine, info, validated=True)
+        module = cls.from_info(engine, info, validated=True)
+        engine.executor.adopt(module, code)
+        return module
 
     @classmethod
     def deserialize_file(cls, engine: Engine, path: str | os.PathLike[str]) -> Module:
@@ -227,7 +236,7 @@ class Module:
         return cls.deserialize(engine, Path(path).read_bytes())
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (Module.deserialize, (self._engine, self.serialize()))
+        return (Module.deserialize, (self._engine, self.serialize(complete=False)))
 
     def __repr__(self) -> str:
         return f"<Module {self.name or hex(id(self))}>"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from asyncwasm.core.runtime.config import Config
     from asyncwasm.core.runtime.func import Func
     from asyncwasm.core.runtime.instance import Instance
+    from asyncwasm.core.runtime.module import Module
     from asyncwasm.core.runtime.store import Store
 
 _CONSTANTS: Final = "constants"
@@ -55,6 +56,13 @@ class Interpreter:
     def was_validated(self, data: bytes) -> bool:
         """See `Executor.was_validated`."""
         return False
+
+    def packed(self, module: Module, *, complete: bool) -> bytes:
+        """See `Executor.packed`."""
+        return b""
+
+    def adopt(self, module: Module, packed: bytes) -> None:
+        """See `Executor.adopt`."""
 
     def prepare(self, instance: Instance) -> None:
         """See `Executor.prepare`."""

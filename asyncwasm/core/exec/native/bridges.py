@@ -54,6 +54,11 @@ def recall(name: str) -> None:
         raise KeyError(name)
 
 
+def kept(names: Iterable[str]) -> dict[str, bytes]:
+    """What those of the symbols that are bridges were made from; see `Unit.kept`."""
+    return dict(unit.kept for name, unit in list(_units.items()) if name in names and unit.kept)
+
+
 def _shared(name: str, ty: FuncType) -> bool:
     with _lock:
         if name in _units:

@@ -12,7 +12,7 @@ import hashlib
 import json
 import platform
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -168,6 +168,9 @@ def _is_inlined(function: Any) -> bool:
 class Unit:
     """Linked machine code.  Freed with the object, so callers must keep it."""
 
+    # What it was made from, and the name by which that is found again, if it belongs to no module.
+    kept: tuple[str, bytes] | None = None
+
     def __init__(self, code: Object, address_of: Callable[[str], int] | None = None) -> None:
         """Bring `code` into the process; `address_of` knows the module's own words.
 
@@ -204,16 +207,31 @@ def keep_in(file: CodeFile) -> None:
     _shared = file
 
 
+_known: Final[dict[str, bytes]] = {}
+
+
+def know(items: Mapping[str, bytes]) -> None:
+    """Use these, which are what `Unit.kept` was in another process."""
+    _known.update(items)
+
+
 def compile_unit(text: str, *, speed: int) -> Unit:
     """Compile and link IR text that belongs to no module.  Raises `CompileError`."""
-    if _shared is None:
-        return Unit(emit(text, speed=speed))
     name = f"{speed}.{hashlib.sha256(text.encode()).hexdigest()}"
-    with contextlib.suppress(KeyError, ValueError):
-        return Unit(Object.unpack(_shared.items[name]))
-    code = emit(text, speed=speed)
-    _shared.add(name, code.pack())
-    return Unit(code)
+    packed = _known.get(name) or (_shared.items.get(name) if _shared else None)
+    if packed is not None:
+        with contextlib.suppress(ValueError):
+            return _shared_unit(name, packed)
+    packed = emit(text, speed=speed).pack()
+    if _shared is not None:
+        _shared.add(name, packed)
+    return _shared_unit(name, packed)
+
+
+def _shared_unit(name: str, packed: bytes) -> Unit:
+    unit = Unit(Object.unpack(packed))
+    unit.kept = name, packed
+    return unit
 
 
 def _guarded(work: Callable[[], R]) -> R:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import weakref
 from array import array
+from contextlib import suppress
 from itertools import count
 from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncwasm.core.exec.protocol import Statistics
+from asyncwasm.core.module import ExternKind
 from asyncwasm.core.runtime.words import LEAVE, LOWEST
 from asyncwasm.core.types import EXTERNREF, FuncType, NumType
 
-from . import ticker
+from . import bridges, made, ticker
+from .cache import pack, unpack
+from .compiler import CompileError, know
 from .gates import Gates, make_slot
 from .stack import lowest_address
 from .state import InstanceState
-from .storage import Storage
+from .storage import Storage, fingerprint
 from .units import VALIDATED, ModuleCode
 
 if TYPE_CHECKING:
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
 
 _STATE: Final = "__native__"
 _CODE: Final = "native"
+# What names of code start with that belongs to no module.
+_SHARED: Final = "shared."
 
 # The same for all engines of the process.
 _GATES: Final = Gates()
@@ -93,6 +99,35 @@ class NativeExecutor:
         """See `Executor.was_validated`."""
         file = None if self._storage is None else self._storage.file(data)
         return file is not None and VALIDATED in file.items
+
+    def packed(self, module: Module, *, complete: bool) -> bytes:
+        """See `Executor.packed`."""
+        code = self._code_of(module)
+        types = {_plain(ty.func) for ty in module.info.funcs}
+        try:
+            if complete:
+                code.compile_all(module)
+                for export in module.info.exports.values():
+                    if export.kind is ExternKind.FUNC:
+                        _GATES.inward(_plain(module.info.funcs[export.index].func))
+            items = code.packed()
+            if not items:
+                return b""
+            shared = {**_GATES.kept(types), **bridges.kept(made.imports(items.values()))}
+            items.update((f"{_SHARED}{name}", shared[name]) for name in sorted(shared))
+            return fingerprint(self._config).encode() + b"\n" + pack(items)
+        except (CompileError, ImportError, OSError):
+            return b""
+
+    def adopt(self, module: Module, packed: bytes) -> None:
+        """See `Executor.adopt`."""
+        made_for, _, content = packed.partition(b"\n")
+        with suppress(CompileError, ImportError, OSError, ValueError):
+            if content and made_for.decode() == fingerprint(self._config):
+                items = unpack(content)
+                shared = {name for name in items if name.startswith(_SHARED)}
+                know({name.removeprefix(_SHARED): items.pop(name) for name in shared})
+                self._code_of(module).adopt(items)
 
     def prepare(self, instance: Instance) -> None:
         """See `Executor.prepare`."""

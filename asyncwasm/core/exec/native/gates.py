@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncwasm.core.runtime.func import REFUSED
@@ -377,10 +378,10 @@ class Inward:
         if _is_plain(ty):
             functions += [_direct(ty, may_suspend=False), _direct(ty, may_suspend=True)]
             names += ["direct", "direct_async"]
-        self._unit: Final = _compile(*functions)
+        self.unit: Final = _compile(*functions)
         self._methods: Final = [
             MethodDef(b"guest", address, _METH_FASTCALL, None)
-            for address in self._unit.addresses(names)
+            for address in self.unit.addresses(names)
         ]
 
     def install(
@@ -403,8 +404,8 @@ class Outward:
     """The gate to host functions of one type."""
 
     def __init__(self, ty: FuncType) -> None:
-        self._unit: Final = _compile(_host(ty))
-        self._code: Final = struct.pack("<Q", *self._unit.addresses(["host"]))
+        self.unit: Final = _compile(_host(ty))
+        self._code: Final = struct.pack("<Q", *self.unit.addresses(["host"]))
 
     def slot(self, func: Func) -> bytes:
         """The slot by which native code calls a host function; kept alive by its store."""
@@ -447,6 +448,11 @@ class Gates:
         if found is None:
             found = self._inward.setdefault(ty, Inward(ty))
         return found
+
+    def kept(self, types: Iterable[FuncType]) -> dict[str, bytes]:
+        """What the gates that there are for these types were made from; see `Unit.kept`."""
+        gates = [self._inward.get(ty) for ty in types] + [self._outward.get(ty) for ty in types]
+        return dict(gate.unit.kept for gate in gates if gate is not None and gate.unit.kept)
 
     def slot_of_host(self, func: Func) -> bytes | None:
         """The slot of a host function, or None if it has to be called by way of Python."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .compiler import Object
@@ -33,6 +34,11 @@ class Made:
         native, tails, level, optimised = json.loads(line)
         code = Object.unpack(rest)
         return Made(tuple(native), tuple(tails), level, optimised, code)
+
+
+def imports(packed: Iterable[bytes]) -> set[str]:
+    """The symbols that something packed needs."""
+    return {name for each in packed for name in Made.unpack(each).code.imports}
 
 
 def functions(packed: bytes) -> tuple[list[int], int]:

@@ -29,12 +29,40 @@ def _sources() -> str:
     return digest.hexdigest()
 
 
+# What changes nothing in the code.
+_OTHER: Final = {
+    "strategy": "auto",
+    "cache": False,
+    "async_support": None,
+    "lazy_validation": False,
+    "max_wasm_stack": 1,
+    "scheduler_seed": None,
+    "shared_memory": False,
+    "wasm_backtrace_max_frames": None,
+}
+
+
+@cache
+def _platform() -> tuple[str, str, tuple[str, str, str, str]]:
+    """Which package made code for what."""
+    return _sources(), sys.version, target()
+
+
+def fingerprint(config: Config) -> str:
+    """What code depends on, beside what it is made of: where this differs it must not be used.
+
+    Raises `CompileError`, `ImportError` and `OSError`.
+    """
+    interval = None if config.preemption_interval is None else 1.0
+    compiled = replace(config, **_OTHER, preemption_interval=interval)  # type: ignore[arg-type]
+    return hashlib.sha256(repr((_platform(), compiled)).encode()).hexdigest()
+
+
 class Storage:
     """The cache as an engine uses it.  Where it cannot be used, there is nothing in it."""
 
     def __init__(self, config: Config) -> None:
-        # What is compiled is the same however it is kept and by what name it was asked for.
-        self._config: Final = repr(replace(config, cache=False, strategy="auto"))
+        self._config: Final = config
         self._directory: Final = _directory(config.cache)
         self._recent: tuple[str, CodeFile] | None = None
 
@@ -43,16 +71,16 @@ class Storage:
         if self._directory is None:
             return None
         try:
-            made_for = (_sources(), sys.version, target(), self._config)
+            made_for = fingerprint(self._config)
         except (CompileError, ImportError, OSError):
             return None
-        digest = hashlib.sha256(repr(made_for).encode())
+        digest = hashlib.sha256(made_for.encode())
         digest.update(hashlib.sha256(data).digest())
         name = digest.hexdigest()
         if self._recent is None or self._recent[0] != name:
             self._recent = name, CodeFile(self._directory, name)
             # Code that belongs to no module is found by its text, but may not fit elsewhere.
-            shared = hashlib.sha256(repr(made_for[:3]).encode()).hexdigest()
+            shared = hashlib.sha256(repr(_platform()).encode()).hexdigest()
             _keep_shared(self._directory, f"shared-{shared}")
         return self._recent[1]
 

@@ -8,6 +8,7 @@ import time
 import weakref
 from array import array
 from collections import deque
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -93,18 +94,6 @@ def _word(kind: str, number: int) -> str:
     return f"ptrtoint (ptr @{MODULE}{kind}.{number} to i64)"
 
 
-def _functions(saved: CodeFile) -> dict[int, str]:
-    """Where the best code of functions is in a file."""
-    found: dict[int, tuple[int, str]] = {}
-    for name, packed in saved.items.items():
-        if name != VALIDATED:
-            native, level = functions(packed)
-            for index in native:
-                if found.get(index, (0, ""))[0] < level:
-                    found[index] = level, name
-    return {index: name for index, (_, name) in found.items()}
-
-
 class ModuleCode:
     """The machine code of a module, shared by its instances.
 
@@ -126,9 +115,12 @@ class ModuleCode:
         self.reasons: Final[dict[int, str]] = {}
         self._config: Final = config
         self._counts: Final = counts
-        # What was kept on disk, and where the code of functions is in there: the best.
         self._saved: Final = saved
-        self._kept: Final = {} if saved is None else _functions(saved)
+        # What there is in packed form, by name, and where in there a function's best code is.
+        self._packed: Final[dict[str, bytes]] = {}
+        self._kept: Final[dict[int, tuple[int, str]]] = {}
+        if saved is not None:
+            self.adopt({n: packed for n, packed in saved.items.items() if n != VALIDATED})
         size = sum(span.end - span.start for span in self.info.bodies)
         self._is_small: Final = size <= _SMALL_MODULE_BYTES
         # How often functions were found running.
@@ -146,6 +138,28 @@ class ModuleCode:
     def way(self, index: int) -> int:
         """The address of a function's word in `ways`."""
         return address_of(self.ways) + 8 * index
+
+    def adopt(self, items: Mapping[str, bytes]) -> None:
+        """Use packed code, when it is called for.  Raises `ValueError` if it is something else."""
+        for name, packed in items.items():
+            self._keep(name, packed, *functions(packed))
+
+    def _keep(self, name: str, packed: bytes, indices: Iterable[int], level: int) -> None:
+        self._packed[name] = packed
+        for index in indices:
+            if self._kept.get(index, (0, ""))[0] < level:
+                self._kept[index] = level, name
+
+    def packed(self) -> dict[str, bytes]:
+        """All code that there is, for `adopt`."""
+        # The background may be adding to it.
+        return {name: self._packed[name] for _, name in sorted({*self._kept.values()})}
+
+    def compile_all(self, module: Module) -> None:
+        """Compile what there is no code for, and was validated."""
+        for index in range(self.info.imported_funcs, len(self.info.funcs)):
+            if index not in self._kept:
+                self.compile(module, index)
 
     def compile(self, module: Module, index: int) -> None:
         """Compile function `index`, which was validated, or note the reason why not."""
@@ -222,8 +236,10 @@ class ModuleCode:
         code = emit(text, speed=2 if optimise else 0)
         made = Made(tuple(content.native), tuple(content.tails), level, optimise, code)
         self._install(made)
+        name, packed = f"{int(level)}.{index}", made.pack()
+        self._keep(name, packed, made.native, level)
         if self._saved is not None:
-            self._saved.add(f"{int(level)}.{index}", made.pack())
+            self._saved.add(name, packed)
             BACKGROUND.submit(partial(flush, now=False))
 
     def _with_stubs(self, parts: list[str], content: Content) -> str:
@@ -276,11 +292,11 @@ class ModuleCode:
 
     def _recall(self, index: int) -> bool:
         """Use code of function `index` that was kept.  Whether there was any."""
-        name = self._kept.get(index)
-        if name is None or self._saved is None:
+        found = self._kept.get(index)
+        if found is None:
             return False
         try:
-            self._install(Made.unpack(self._saved.items[name]))
+            self._install(Made.unpack(self._packed[found[1]]))
         except (ValueError, KeyError, CompileError):
             return False
         self._counts.recalled += 1
