@@ -67,6 +67,9 @@ def c_call(name: str, *args: str) -> str:
     return f"call {ty} @{name}({listed})"
 
 
+# Makes sure of the GIL, before anything of Python's is used; see `gil`.
+HOLD: Final = "call void @hold(ptr %ctx)"
+
 # What `call_helper` takes beside the callable and their number.
 HELPER_OPERANDS: Final = 5
 
@@ -78,7 +81,8 @@ def helper_call(callable: str, *operands: str) -> str:
     """
     padded = [*operands, *["0"] * (HELPER_OPERANDS - len(operands))]
     listed = ", ".join(f"i64 {operand}" for operand in padded)
-    return f"call {{ i32, i64 }} @call_helper(ptr {callable}, i64 {len(operands)}, {listed})"
+    head = f"ptr %ctx, ptr {callable}, i64 {len(operands)}"
+    return f"call {{ i32, i64 }} @call_helper({head}, {listed})"
 
 
 class Emitter:
