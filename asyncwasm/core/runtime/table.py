@@ -18,7 +18,6 @@ from .handles import (
     check_delta,
     check_owner,
     check_sync,
-    check_thread,
 )
 from .values import convert, from_raw
 
@@ -92,12 +91,10 @@ class Table:
     def set(self, store: StoreLike, index: int, value: Any) -> None:
         """Replace element `index`.
 
-        Raises `TypeError` or `WrongStoreError` if `value` is not of the element type, `Trap` if
-        `index` is out of bounds, and with `Config.release_gil` `WrongThreadError` while a call
-        is in progress on another thread.
+        Raises `TypeError` or `WrongStoreError` if `value` is not of the element type, and
+        `Trap` if `index` is out of bounds.
         """
         owner = check_owner(self.store, store)
-        check_thread(owner)
         raw = convert(owner, self.type.element, value, _MISMATCH)
         self._check_range(index, 1)
         self.elements[index] = raw
@@ -129,10 +126,9 @@ class Table:
         """Set `length` elements from `dst` to `value`.
 
         Raises `TypeError` or `WrongStoreError` if `value` is not of the element type, and
-        `Trap`, having written nothing, if some are out of bounds.  See `set` for threads.
+        `Trap`, having written nothing, if some are out of bounds.
         """
         owner = check_owner(self.store, store)
-        check_thread(owner)
         raw = convert(owner, self.type.element, value, _MISMATCH)
         self._check_range(dst, length)
         self.elements[dst : dst + length] = [raw] * length
@@ -144,9 +140,9 @@ class Table:
         """Copy `length` elements; the two ranges may overlap.
 
         Raises `TypeError` if the element types do not fit, and `Trap`, having written nothing,
-        if some elements are out of bounds.  See `set` for threads.
+        if some elements are out of bounds.
         """
-        check_thread(check_owner(dst.store, store))
+        check_owner(dst.store, store)
         check_owner(src.store, store)
         if not src.type.element.matches(dst.type.element):
             raise TypeError(

@@ -15,14 +15,15 @@ from asyncwasm.core.types import DefType, FuncType
 from asyncwasm.errors import TrapCode
 
 from .abi import CONTEXT_WORDS, CONVENTION, TAIL_CONVENTION, Helper, Word
+from .bounds import Bounds
 from .emit import ZEROS, helper_call, ir_type
 from .exits import CTX, TRAPS, Exits, NotCoveredError, Way
 from .fuel import FUEL, FuelMeter
-from .gil import BOUND, REGAIN, loosen
 from .operands import Slots
 from .passing import loads, parameters
 from .refs import REF
 from .ticker import COUNTER
+from .turns import SHORT, Loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,7 +67,7 @@ class Body(Exits):
 
     # What a check calls, and whether there are checks for the sake of time; units that are to be
     # replaced by faster ones set both, because it shows there what takes time.
-    poll = "@poll(ptr %ctx)"
+    poll = "preserve_mostcc i32 @poll(ptr %ctx)"
     watched = False
     # Whether what never changes is read at the entry, and not where it is needed: in code that is
     # not optimised, which is made faster the shorter it is.
@@ -82,9 +83,10 @@ class Body(Exits):
         self.stubs: set[tuple[str, DefType]] = set()
         self.loops = False
         self._hoisted: Final[dict[str, str]] = {}
-        # Whether it works on Python objects, for which it must have the GIL; see `gil`.
-        self.bound = not config.release_gil
+        # Whether nothing took long, whatever it works on, since the innermost loop began.
+        self.only_short = False
         self.fuel: Final = FuelMeter(self)
+        self.bounds: Final = Bounds(self)
 
     # State -----------------------------------------------------------------------------------
 
@@ -120,13 +122,11 @@ class Body(Exits):
         self.unwind_if(self.out.op(f"icmp ne i32 {status}, 0"))
         return self.out.op(f"extractvalue {{ i32, i64 }} {result}, 1")
 
-    def regain(self) -> None:
-        """Make sure of the GIL where it may have been released; see `gil`."""
-        if self.config.release_gil:
-            self.out.do(REGAIN)
+    def check_interrupt(self) -> bool:
+        """Call the poll helper if the store asks for it, or has no fuel left.
 
-    def check_interrupt(self) -> None:
-        """Call the poll helper if the store asks for it, or has no fuel left."""
+        Whether there is anything to check.
+        """
         out = self.out
         due = ""
         if self.config.checks_interrupts or self.watched:
@@ -138,14 +138,15 @@ class Body(Exits):
             used = out.op(f"icmp sle i64 {left}, 0")
             due = out.op(f"or i1 {due}, {used}") if due else used
         if not due:
-            return
+            return False
         poll, after = out.fresh("poll"), out.fresh("go")
         out.branch(due, poll, after, unlikely=True)
         out.label(poll)
-        status = out.op(f"call i32 {self.poll}")
+        status = out.op(f"call {self.poll}")
         self.unwind_if(out.op(f"icmp ne i32 {status}, 0"))
         out.jump(after)
         out.label(after)
+        return True
 
     # Blocks ----------------------------------------------------------------------------------
 
@@ -163,12 +164,7 @@ class Body(Exits):
         head, again, end = (self.out.fresh(name) for name in ("loop", "again", "end"))
         results = self.slots(ty.results)
         self.labels.append(Label(again, params, len(self.stack), end, results))
-        self.out.jump(head)
-        # One way back for all branches.  Of a loop with many, LLVM makes loops in loops.
-        self.out.label(again)
-        self.out.jump(head)
-        self.out.label(head)
-        self.check_interrupt()
+        self.labels[-1].on_end = Loop(self, again, head).begin()
         self.load(params)
 
     def open_if(self, ty: FuncType) -> None:
@@ -285,7 +281,6 @@ class Body(Exits):
             self.add_local(ty, name)
         pos = self._read_locals(data, span.start)
         self.offset = span.start
-        self.regain()
         results = self.slots(self.ty.results)
         self.labels.append(Label("return", results, 0, "return", results))
         skip = 0
@@ -305,7 +300,7 @@ class Body(Exits):
                     continue
             else:
                 self.fuel.charge(row)
-                self.bound |= row.family in BOUND
+            self.only_short &= name in SHORT
             lower = lowerings.get(name)
             if lower is None:
                 raise NotCoveredError(f"`{name}`")
@@ -313,8 +308,7 @@ class Body(Exits):
         values = self.pop_taken(self.ty.results)
         self.release_locals()
         self.give_back(values)
-        text = self._define(names)
-        self.text = text if self.bound else loosen(text)
+        self.text = self._define(names)
 
     def _check_entry(self) -> None:
         """At the entry, trap if the stack has grown past the store's limit, and poll.
@@ -364,7 +358,7 @@ class Body(Exits):
                 f"  %entry.both = or i1 {conditions[0]}, {conditions[-1]}",
                 "  br i1 %entry.both, label %entry.poll, label %start, !prof !0",
                 "entry.poll:",
-                f"  %entry.status = call i32 {self.poll}",
+                f"  %entry.status = call {self.poll}",
                 "  %entry.failed = icmp ne i32 %entry.status, 0",
                 "  br i1 %entry.failed, label %unwind, label %start, !prof !0",
             ]

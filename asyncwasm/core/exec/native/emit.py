@@ -7,12 +7,16 @@ and dumps want anyway.
 from __future__ import annotations
 
 import ctypes
-from typing import Final
+import re
+from typing import TYPE_CHECKING, Final
 
 from asyncwasm.core.types import NumType, ValType
 
 from . import externals
 from .abi import C_FUNCTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _IR_TYPES: Final[dict[ValType, str]] = {
     NumType.I32: "i32",
@@ -67,9 +71,6 @@ def c_call(name: str, *args: str) -> str:
     return f"call {ty} @{name}({listed})"
 
 
-# Makes sure of the GIL, before anything of Python's is used; see `gil`.
-HOLD: Final = "call void @hold(ptr %ctx)"
-
 # What `call_helper` takes beside the callable and their number.
 HELPER_OPERANDS: Final = 5
 
@@ -81,8 +82,13 @@ def helper_call(callable: str, *operands: str) -> str:
     """
     padded = [*operands, *["0"] * (HELPER_OPERANDS - len(operands))]
     listed = ", ".join(f"i64 {operand}" for operand in padded)
-    head = f"ptr %ctx, ptr {callable}, i64 {len(operands)}"
-    return f"call {{ i32, i64 }} @call_helper({head}, {listed})"
+    return f"call {{ i32, i64 }} @call_helper(ptr {callable}, i64 {len(operands)}, {listed})"
+
+
+# Stands after every call that may change what others see.
+_CALLED: Final = "  ; called"
+# What calls of these change nobody sees.
+_QUIET: Final = re.compile(r"musttail|@(?:llvm\.|loaded\.|to_single|from_single|keep\b)")
 
 
 class Emitter:
@@ -94,6 +100,9 @@ class Emitter:
 
     def __init__(self) -> None:
         self.allocas: list[str] = []
+        # What is done before the first of `lines`, and after every call.
+        self.first: list[str] = []
+        self.after_calls: Callable[[], list[str]] = list
         self.lines: list[str] = []
         self.block: str | None = "start"
         # What goes before everything else; a terminator to `start`.
@@ -120,6 +129,8 @@ class Emitter:
         """Emit an instruction without a result."""
         if self.block is not None:
             self.lines.append(f"  {text}")
+            if "call " in text and not _QUIET.search(text):
+                self.lines.append(_CALLED)
 
     def alloca(self, ty: str, hint: str = "a") -> str:
         """A stack slot, made once at the function's entry."""
@@ -149,4 +160,10 @@ class Emitter:
 
     def text(self) -> str:
         """All lines, the stack slots first."""
-        return "\n".join(["entry:", *self.allocas, *self.prologue, "start:", *self.lines])
+        lines = ["entry:", *self.allocas, *self.prologue, "start:", *self.first]
+        for line in self.lines:
+            if line is _CALLED:
+                lines += self.after_calls()
+            else:
+                lines.append(line)
+        return "\n".join(lines)

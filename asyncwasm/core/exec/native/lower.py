@@ -160,19 +160,10 @@ def _wide_address(body: Body, memory: int, value: str) -> str:
     return body.out.op(f"zext i32 {value} to i64")
 
 
-def _bounds(body: Body, memory: int) -> tuple[str, str]:
-    """The base address, which never changes, and the size, which calls may change."""
-    out = body.out
-    cell = body.item(Word.MEMORIES, memory, 16)
-    base = body.constant(f"load ptr, ptr {cell}, !invariant.load !4, {CTX}")
-    at = body.constant(f"getelementptr i64, ptr {cell}, i64 1")
-    return base, out.op(f"load i64, ptr {at}, {CTX}")
-
-
 def address(body: Body, arg: MemArg, width: int, value: str) -> str:
     """The address of an access of `width` bytes, in bounds; traps if it is not."""
     out = body.out
-    base, size = _bounds(body, arg.memory)
+    base, size = body.bounds.of(arg.memory)
     start = _wide_address(body, arg.memory, value)
     last = arg.offset + width
     if body.info.memories[arg.memory].index_type is IndexType.I64:
@@ -232,7 +223,7 @@ def _memory_access() -> None:
 
 @lowering("memory.size")
 def _memory_size(body: Body, imms: tuple[Any, ...]) -> None:
-    _, size = _bounds(body, imms[0])
+    _, size = body.bounds.of(imms[0])
     ty = body.info.memories[imms[0]]
     pages = body.out.op(f"udiv i64 {size}, {ty.page_size}")
     _push_index(body, ty.index_type, pages)
@@ -255,7 +246,7 @@ def _memory_grow(body: Body, imms: tuple[Any, ...]) -> None:
 def _range(body: Body, memory: int, start: str, size: str) -> str:
     """The address of `size` bytes at `start`, in bounds; traps if they are not."""
     out = body.out
-    base, limit = _bounds(body, memory)
+    base, limit = body.bounds.of(memory)
     long = out.op(f"icmp ugt i64 {size}, {limit}")
     room = out.op(f"sub i64 {limit}, {size}")
     beyond = out.op(f"icmp ugt i64 {start}, {room}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import aggregates, gil, refs, structs, thrown
+from . import aggregates, refs, structs, thrown
 from .abi import Helper, Word
-from .emit import HELPER_OPERANDS, HOLD, c_call, helper_call
+from .emit import HELPER_OPERANDS, c_call, helper_call
 from .refs import NULL
 
 # What the numbers of metadata mean, of which `CTX` and its kin speak.
@@ -24,15 +24,13 @@ METADATA: Final = """
 !10 = !{!9, !9, i64 0}
 !11 = !{!"field", !1, i64 0}
 !12 = !{!11, !11, i64 0}
+!13 = distinct !{!13, !14}
+!14 = !{!"llvm.loop.unroll.disable"}
 """
 
 
-def prelude(*, released: bool = True, metered: bool = False) -> str:
-    """What every unit starts with: metadata and the shared helpers.
-
-    The GIL may have been released where they are called, unless `released` is false; `metered`
-    is whether there is fuel.
-    """
+def prelude() -> str:
+    """What every unit starts with: metadata and the shared helpers."""
     out = [METADATA, '@.fn = private constant [3 x i8] c"fn\\00"']
     out.append(conversions())
     out.append(_call_helper())
@@ -50,7 +48,7 @@ define internal void @raise_trap(ptr %ctx, i64 %code) noinline cold {{
   %r = {helper_call("%callable", "%code")}
   ret void
 }}
-define internal i32 @poll(ptr %ctx) noinline cold {{
+define internal preserve_mostcc i32 @poll(ptr %ctx) noinline cold {{
   %at = getelementptr ptr, ptr %ctx, i64 {int(Word.HELPERS)}
   %list = load ptr, ptr %at
   %item = getelementptr ptr, ptr %list, i64 {int(Helper.POLL)}
@@ -69,9 +67,7 @@ define internal i32 @sample(ptr %ctx, i64 %index) noinline cold {{
   ret i32 %s
 }}"""
     )
-    text = "\n".join(out)
-    text = text if released else text.replace(f"  {HOLD}\n", "")
-    return f"{text}\n{gil.definitions(released=released, metered=metered)}"
+    return "\n".join(out)
 
 
 def _call_helper() -> str:
@@ -87,9 +83,8 @@ def _call_helper() -> str:
     frees = "\n".join(f"  {c_call('Py_DecRef', f'%b{n}')}" for n in numbers)
     params = ", ".join(f"i64 %a{n}" for n in numbers)
     return f"""
-define internal {{ i32, i64 }} @call_helper(ptr %ctx, ptr %f, i64 %n, {params}) noinline cold {{
+define internal {{ i32, i64 }} @call_helper(ptr %f, i64 %n, {params}) noinline cold {{
 start:
-  {HOLD}
   %args = alloca [{HELPER_OPERANDS} x ptr]
 {boxes}
   br i1 %m{HELPER_OPERANDS}, label %called, label %ready

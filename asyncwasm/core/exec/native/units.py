@@ -60,9 +60,8 @@ VALIDATED: Final = "validated"
 
 
 @cache
-def _shared(known: bool, released: bool, metered: bool) -> Parts:
-    text = prelude(released=released, metered=metered)
-    return Parts(f"{text}\n{opaque.definitions(known=known)}")
+def _shared(known: bool) -> Parts:
+    return Parts(f"{prelude()}\n{opaque.definitions(known=known)}")
 
 
 class Level(enum.IntEnum):
@@ -232,9 +231,7 @@ class ModuleCode:
         # By way of Python go imported and interpreted functions, and first calls of others.
         parts.append(bridges.provide(func[n] for n in func if n not in content.native))
         text = self._with_stubs(parts, content)
-        config = self._config
-        shared = _shared(content.stores_integers, config.release_gil, config.consume_fuel)
-        text += shared.used_by(text)
+        text += _shared(content.stores_integers).used_by(text)
         optimise = level is Level.OPTIMISED and text.count("\n") <= most
         code = emit(text, speed=2 if optimise else 0)
         made = Made(tuple(content.native), tuple(content.tails), level, optimise, code)
@@ -378,7 +375,7 @@ class ModuleCode:
         body = Body(info, index, config)
         body.hoists = level is Level.BASELINE
         if level is Level.BASELINE and config.opt_level == "tiered":
-            body.poll = f"@sample(ptr %ctx, i64 {index})"
+            body.poll = f"i32 @sample(ptr %ctx, i64 {index})"
             body.watched = True
         body.translate(LOWERINGS)
         if body.out.count > LARGEST:

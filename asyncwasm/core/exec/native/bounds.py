@@ -1,0 +1,67 @@
+"""Where memories are and how large, as a function knows it while it runs.
+
+Both are values of the function's own, which LLVM keeps in registers.  The address of a memory never
+changes; its size is read at the start, and again after whatever may have changed it, which any
+call may.  Read where it is needed, it would be read in every turn of a loop, for the sake of the
+call in the loop's check.  Code that is not optimised has no registers to spare, and does that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from .abi import Word
+from .exits import CTX
+
+if TYPE_CHECKING:
+    from .body import Body
+
+
+class Bounds:
+    """What one function knows about its memories."""
+
+    def __init__(self, body: Body) -> None:
+        self._body: Final = body
+        # By memory: the slots of its address and size, and where the size is.
+        self._known: Final[dict[int, tuple[str, str, str]]] = {}
+        body.out.after_calls = self._refresh
+
+    def of(self, memory: int) -> tuple[str, str]:
+        """The address and the size in bytes."""
+        body, out = self._body, self._body.out
+        # Another thread may make it grow at any time.
+        shared = body.info.memories[memory].shared
+        if shared or body.hoists:
+            cell = body.item(Word.MEMORIES, memory, 16)
+            base = body.constant(f"load ptr, ptr {cell}, !invariant.load !4, {CTX}")
+            at = body.constant(f"getelementptr i64, ptr {cell}, i64 1")
+            return base, out.op(f"load i64, ptr {at}, {CTX}")
+        base, size, _ = self._known.get(memory) or self._know(memory)
+        return out.op(f"load ptr, ptr {base}"), out.op(f"load i64, ptr {size}")
+
+    def _know(self, memory: int) -> tuple[str, str, str]:
+        out = self._body.out
+        slots = out.alloca("ptr", "base"), out.alloca("i64", "size")
+        words, at, cell, base, place, size = (f"%{out.fresh('m')}" for _ in range(6))
+        item = f"%{out.fresh('m')}"
+        unchanging = f"!invariant.load !4, {CTX}"
+        out.first += [
+            f"  {at} = getelementptr ptr, ptr %ctx, i64 {int(Word.MEMORIES)}",
+            f"  {words} = load ptr, ptr {at}, {unchanging}",
+            f"  {item} = getelementptr ptr, ptr {words}, i64 {memory}",
+            f"  {cell} = load ptr, ptr {item}, {unchanging}",
+            f"  {base} = load ptr, ptr {cell}, {unchanging}",
+            f"  store ptr {base}, ptr {slots[0]}",
+            f"  {place} = getelementptr i64, ptr {cell}, i64 1",
+            f"  {size} = load i64, ptr {place}, {CTX}",
+            f"  store i64 {size}, ptr {slots[1]}",
+        ]
+        known = self._known[memory] = *slots, place
+        return known
+
+    def _refresh(self) -> list[str]:
+        lines = []
+        for _, slot, at in self._known.values():
+            size = f"%{self._body.out.fresh('m')}"
+            lines += [f"  {size} = load i64, ptr {at}, {CTX}", f"  store i64 {size}, ptr {slot}"]
+        return lines
