@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from asyncwasm.errors import ComponentError, UsageError
 
@@ -67,11 +67,14 @@ class HostCall(Subtask, HostTask):
         else:
             self.finish(found, None)
 
+    def is_result(self, error: BaseException | None) -> bool:
+        return isinstance(error, ComponentError) and isinstance(self._type.result, Result)
+
     def finish(self, value: Any, error: BaseException | None) -> None:
         cancelled = self.cancelled
-        if isinstance(self._type.result, Result) and not cancelled:
-            if isinstance(error, ComponentError):
-                value, error = Err(error.payload), None
+        if not cancelled and isinstance(self._type.result, Result):
+            if self.is_result(error):
+                value, error = Err(cast("ComponentError", error).payload), None
             elif not isinstance(value, (Ok, Err)):
                 value = Ok(value)
         if error is not None:

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from asyncwasm.errors import Trap, TrapCode
+from asyncwasm.errors import Trap, TrapCode, UsageError
 from asyncwasm.fiber import Child, Children, await_, checkpoint, current_task, new_event
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ TURN: Final = 0.01
 """Seconds after which the event loop gets a turn even if guests always have something to do."""
 
 Done = Callable[[Any, BaseException | None], None]
+
+
+class CutOffError(UsageError):
+    """The scope has ended in the middle of a call; its own tasks are being cancelled anyway."""
 
 
 class HostTask(ABC):
@@ -69,6 +73,10 @@ class HostTask(ABC):
             self.finish(value, error)
         finally:
             del error
+
+    def is_result(self, error: BaseException | None) -> bool:
+        """Whether that error is for a guest, so that nothing has failed."""
+        return False
 
     @abstractmethod
     def finish(self, value: Any, error: BaseException | None) -> None:
@@ -143,6 +151,17 @@ class Loop:
         task = SpawnedTask(done)
         task.start(self, awaitable, name)
         return task
+
+    def late_failures(self) -> list[BaseException]:
+        """What tasks have raised that the driver has not seen, once the scope has ended."""
+        ended = [action for action in self._posted if isinstance(action, HostTask)]
+        self._posted.clear()
+        return [
+            task.error
+            for task in ended
+            if not (task.error is None or isinstance(task.error, CutOffError))
+            and not task.is_result(task.error)
+        ]
 
     def close(self) -> None:
         """The scope has ended."""

@@ -11,8 +11,9 @@ from asyncwasm.errors import Trap, TrapCode, UsageError
 from asyncwasm.fiber import current_task, new_event, open_children
 
 from ..runtime.state import state_of
+from .failures import together
 from .lift import Lifted
-from .loop import HostTask, Loop
+from .loop import CutOffError, HostTask, Loop
 from .task import Task
 
 if TYPE_CHECKING:
@@ -107,12 +108,22 @@ class JoinHandle(Generic[R]):
 async def _scope(store: Store[Any]) -> AsyncIterator[Loop]:
     # Opens the one loop of a store.
     state = state_of(store)
-    async with open_children() as children:
-        state.loop = loop = Loop(state, children)
-        try:
-            yield loop
-        finally:
-            loop.close()
+    loop: Loop | None = None
+    try:
+        async with open_children() as children:
+            state.loop = loop = Loop(state, children)
+            try:
+                yield loop
+            finally:
+                loop.close()
+    except BaseException as error:
+        late = [] if loop is None else loop.late_failures()
+        if late:
+            raise together(error, late) from None
+        raise
+    late = loop.late_failures()
+    if late:
+        raise together(late[0], late[1:])
 
 
 async def run_concurrent(store: Store[T], fn: Callable[[Accessor[T]], Awaitable[R]]) -> R:
@@ -177,11 +188,8 @@ async def _enter(loop: Loop, caller: Caller[Any] | None, run: Callable[[], R]) -
     current = state.current
     try:
         return await at_turn(state.store, caller, enter, run, ())
-    except BaseException:
-        state.current = current
-        if state.store.failed:
-            # Nothing in the store can be entered any more.
-            loop.scheduler.close()
+    except BaseException as error:
+        state.recover(current, error)
         raise
 
 
@@ -254,10 +262,8 @@ def call_sync(lifted: Lifted, caller: Caller[Any] | None, args: tuple[Any, ...])
     current = state.current
     try:
         run_sync(state.store, caller, call.start, (lifted, args))
-    except BaseException:
-        state.current = current
-        if state.store.failed:
-            state.scheduler.close()
+    except BaseException as error:
+        state.recover(current, error)
         raise
     if not call.resolved:
         raise Trap(TrapCode.CANNOT_BLOCK_SYNC_TASK)
@@ -290,5 +296,5 @@ async def call_concurrent(lifted: Lifted, accessor: Accessor[Any], args: tuple[A
     finally:
         loop.waiting.discard(event)
     if not call.resolved:
-        raise UsageError("the scope of the call has ended before it returned")
+        raise CutOffError("the scope of the call has ended before it returned")
     return call.result

@@ -104,10 +104,8 @@ class Runner:
             state.check_entry(self._data)
         try:
             result = enter(store, self._run, args, False)
-        except BaseException:
-            state.current = current
-            if store.failed:
-                state.scheduler.close()
+        except BaseException as error:
+            state.recover(current, error)
             raise
         return result if self._scalar and not self._fallible else self._finish(result)
 

@@ -7,6 +7,7 @@ from weakref import WeakSet
 
 from asyncwasm.errors import Trap, TrapCode
 
+from ..concurrency.failures import together
 from ..concurrency.scheduler import Scheduler
 
 if TYPE_CHECKING:
@@ -44,6 +45,18 @@ class StoreState:
         self.ends: WeakSet[HostEnd] = WeakSet()
         # Without concurrency there is nothing that a recursive call could confuse.
         self.recursive = not getattr(store.engine.config, "wasm_component_model_async", True)
+
+    def recover(self, current: Thread | None, error: BaseException) -> None:
+        """After a call that ended with `error`: the thread that made it, `current`, runs again.
+
+        Where guest code has failed, nothing in the store can be entered any more, and those that
+        are suspended are unwound.  Raises if that fails too: `error` and what it raised.
+        """
+        self.current = current
+        if self.store.failed:
+            failures = self.scheduler.close()
+            if failures:
+                raise together(error, failures)
 
     def check_entry(self, data: InstanceData) -> None:
         """Trap unless the host may call a function of this instance now.

@@ -41,6 +41,8 @@ class Config:
     * `consume_fuel`, `epoch_interruption`: compile the respective checks into guest code.
     * `preemption_interval`: in an async call the event loop gets a turn about this often, in
       seconds, even if the guest never suspends; `None` turns that off.
+    * `release_gil`: machine code that takes long runs without Python's global interpreter lock,
+      so that other threads go on meanwhile: Python code, and guests in stores of their own.
     * `max_wasm_stack`: guest stack per outermost entry, in bytes.  The portable engine counts
       64 bytes for a frame.
     * `scheduler_seed`: with a number, the order in which threads of components run, where the
@@ -62,6 +64,7 @@ class Config:
     consume_fuel: bool = False
     epoch_interruption: bool = False
     preemption_interval: float | None = 0.01
+    release_gil: bool = False
     max_wasm_stack: int = 512 * 1024
     scheduler_seed: int | None = None
     lazy_validation: bool = False
@@ -123,7 +126,8 @@ class Config:
     @property
     def checks_interrupts(self) -> bool:
         """Whether guest code has to look at the store's interrupt flag."""
-        return self.epoch_interruption or self.preemption_interval is not None
+        timed = self.preemption_interval is not None or self.release_gil
+        return timed or self.epoch_interruption
 
     @property
     def max_wasm_frames(self) -> int:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Awaitable, Callable, Coroutine
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from asyncwasm.errors import AsyncSupportError, WrongStoreError
+from asyncwasm.errors import AsyncSupportError, WrongStoreError, WrongThreadError
+
+from .words import DEPTH, THREAD
 
 if TYPE_CHECKING:
     from .store import Store
@@ -33,6 +36,16 @@ def check_owner(owner: Store[Any], context: StoreLike) -> Store[Any]:
     if context.store is not owner:
         raise WrongStoreError("object used with the wrong store")
     return owner
+
+
+def check_thread(store: Store[Any]) -> None:
+    """Raise `WrongThreadError` if a guest may be using what belongs to the store right now.
+
+    With `Config.release_gil` it may, on another thread.
+    """
+    words = store.words
+    if words[DEPTH] and store.engine.config.release_gil and words[THREAD] != get_ident():
+        raise WrongThreadError("store has a call in progress on another thread")
 
 
 def check_sync(store: Store[Any], name: str) -> None:

@@ -18,6 +18,7 @@ from .handles import (
     check_delta,
     check_owner,
     check_sync,
+    check_thread,
 )
 from .values import convert, from_raw
 
@@ -91,10 +92,12 @@ class Table:
     def set(self, store: StoreLike, index: int, value: Any) -> None:
         """Replace element `index`.
 
-        Raises `TypeError` or `WrongStoreError` if `value` is not of the element type, and
-        `Trap` if `index` is out of bounds.
+        Raises `TypeError` or `WrongStoreError` if `value` is not of the element type, `Trap` if
+        `index` is out of bounds, and with `Config.release_gil` `WrongThreadError` while a call
+        is in progress on another thread.
         """
         owner = check_owner(self.store, store)
+        check_thread(owner)
         raw = convert(owner, self.type.element, value, _MISMATCH)
         self._check_range(index, 1)
         self.elements[index] = raw
@@ -126,9 +129,10 @@ class Table:
         """Set `length` elements from `dst` to `value`.
 
         Raises `TypeError` or `WrongStoreError` if `value` is not of the element type, and
-        `Trap`, having written nothing, if some are out of bounds.
+        `Trap`, having written nothing, if some are out of bounds.  See `set` for threads.
         """
         owner = check_owner(self.store, store)
+        check_thread(owner)
         raw = convert(owner, self.type.element, value, _MISMATCH)
         self._check_range(dst, length)
         self.elements[dst : dst + length] = [raw] * length
@@ -140,9 +144,9 @@ class Table:
         """Copy `length` elements; the two ranges may overlap.
 
         Raises `TypeError` if the element types do not fit, and `Trap`, having written nothing,
-        if some elements are out of bounds.
+        if some elements are out of bounds.  See `set` for threads.
         """
-        check_owner(dst.store, store)
+        check_thread(check_owner(dst.store, store))
         check_owner(src.store, store)
         if not src.type.element.matches(dst.type.element):
             raise TypeError(

@@ -20,8 +20,12 @@ THREAD: Final = 6
 SLICE: Final = 7
 # A Python callable, for native code that has entered the store by itself to end a call with.
 LEAVE: Final = 8
+# The thread's state while guest code runs without the GIL, or 0, and the ticker's count when it
+# last asked Python what there is to do; see `exec.native.gil`.
+RELEASED: Final = 9
+ASKED: Final = 10
 
-COUNT: Final = 9
+COUNT: Final = 11
 
 
 class Bar:

@@ -196,6 +196,83 @@ async def test_an_error_of_a_task(engine: Engine) -> None:
         await store.run_concurrent(main)
 
 
+async def test_several_errors_of_host_functions(engine: Engine) -> None:
+    """What the others raise while they are cancelled, or at the same time, comes out too."""
+
+    async def work(n: int) -> int:
+        try:
+            await anyio.lowlevel.checkpoint() if n == 3 else await anyio.sleep_forever()
+        finally:
+            if n % 2:
+                raise LookupError(n)
+        return n
+
+    store, instance = await instance_of(engine, FAN_OUT, work=work)
+    with pytest.raises(ExceptionGroup) as caught:
+        await instance.get_func(store, "run").call_async(store, 6)
+    assert [type(error) for error in caught.value.exceptions] == [LookupError] * 3
+    assert caught.value.exceptions[0].args == (3,)
+    assert {error.args for error in caught.value.exceptions} == {(1,), (3,), (5,)}
+    assert store.tasks() == []
+
+
+async def test_errors_while_being_cancelled(engine: Engine) -> None:
+    started = anyio.Event()
+
+    async def work(n: int) -> int:
+        try:
+            started.set()
+            await anyio.sleep_forever()
+        finally:
+            raise LookupError(n)
+
+    store, instance = await instance_of(engine, FAN_OUT, work=work)
+    run = instance.get_func(store, "run")
+
+    async def call() -> None:
+        with pytest.raises(LookupError):
+            await run.call_async(store, 1)
+        ended.append(True)
+
+    ended: list[bool] = []
+    async with anyio.create_task_group() as group:
+        group.start_soon(call)
+        await started.wait()
+        group.cancel_scope.cancel()
+    assert ended == [True]
+
+
+async def test_errors_of_tasks_whose_scope_has_ended(engine: Engine) -> None:
+    """Calls that are cut off fail because of that, which is no news."""
+    started = anyio.Event()
+
+    async def work(n: int) -> int:
+        started.set()
+        await anyio.sleep_forever()
+        return n
+
+    store, instance = await instance_of(engine, FAN_OUT, work=work)
+    run = instance.get_func(store, "run")
+
+    async def cleanup() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            raise LookupError("cleanup")
+
+    async def main(accessor: Accessor, *more) -> str:
+        accessor.spawn(run.call_concurrent, accessor, 1)
+        for fn in more:
+            accessor.spawn(fn)
+        await started.wait()
+        return "result"
+
+    assert await store.run_concurrent(main) == "result"
+    with pytest.raises(LookupError, match="cleanup"):
+        await store.run_concurrent(lambda accessor: main(accessor, cleanup))
+    store.close()
+
+
 async def test_cancellation(engine: Engine) -> None:
     started = anyio.Event()
     cancelled = []

@@ -19,6 +19,7 @@ from .bounds import Bounds
 from .emit import ZEROS, helper_call, ir_type
 from .exits import CTX, TRAPS, Exits, NotCoveredError, Way
 from .fuel import FUEL, FuelMeter
+from .gil import BOUND, REGAIN, loosen
 from .operands import Slots
 from .passing import loads, parameters
 from .refs import REF
@@ -83,6 +84,8 @@ class Body(Exits):
         self.stubs: set[tuple[str, DefType]] = set()
         self.loops = False
         self._hoisted: Final[dict[str, str]] = {}
+        # Whether it works on Python objects, for which it must have the GIL; see `gil`.
+        self.bound = not config.release_gil
         # Whether nothing took long, whatever it works on, since the innermost loop began.
         self.only_short = False
         self.fuel: Final = FuelMeter(self)
@@ -121,6 +124,11 @@ class Body(Exits):
         status = self.out.op(f"extractvalue {{ i32, i64 }} {result}, 0")
         self.unwind_if(self.out.op(f"icmp ne i32 {status}, 0"))
         return self.out.op(f"extractvalue {{ i32, i64 }} {result}, 1")
+
+    def regain(self) -> None:
+        """Make sure of the GIL where it may have been released; see `gil`."""
+        if self.config.release_gil:
+            self.out.do(REGAIN)
 
     def check_interrupt(self) -> bool:
         """Call the poll helper if the store asks for it, or has no fuel left.
@@ -281,6 +289,7 @@ class Body(Exits):
             self.add_local(ty, name)
         pos = self._read_locals(data, span.start)
         self.offset = span.start
+        self.regain()
         results = self.slots(self.ty.results)
         self.labels.append(Label("return", results, 0, "return", results))
         skip = 0
@@ -300,6 +309,7 @@ class Body(Exits):
                     continue
             else:
                 self.fuel.charge(row)
+                self.bound |= row.family in BOUND
             self.only_short &= name in SHORT
             lower = lowerings.get(name)
             if lower is None:
@@ -308,7 +318,8 @@ class Body(Exits):
         values = self.pop_taken(self.ty.results)
         self.release_locals()
         self.give_back(values)
-        self.text = self._define(names)
+        text = self._define(names)
+        self.text = text if self.bound else loosen(text)
 
     def _check_entry(self) -> None:
         """At the entry, trap if the stack has grown past the store's limit, and poll.

@@ -71,6 +71,9 @@ def c_call(name: str, *args: str) -> str:
     return f"call {ty} @{name}({listed})"
 
 
+# Makes sure of the GIL, before anything of Python's is used; see `gil`.
+HOLD: Final = "call void @hold(ptr %ctx)"
+
 # What `call_helper` takes beside the callable and their number.
 HELPER_OPERANDS: Final = 5
 
@@ -82,13 +85,16 @@ def helper_call(callable: str, *operands: str) -> str:
     """
     padded = [*operands, *["0"] * (HELPER_OPERANDS - len(operands))]
     listed = ", ".join(f"i64 {operand}" for operand in padded)
-    return f"call {{ i32, i64 }} @call_helper(ptr {callable}, i64 {len(operands)}, {listed})"
+    head = f"ptr %ctx, ptr {callable}, i64 {len(operands)}"
+    return f"call {{ i32, i64 }} @call_helper({head}, {listed})"
 
 
 # Stands after every call that may change what others see.
 _CALLED: Final = "  ; called"
 # What calls of these change nobody sees.
-_QUIET: Final = re.compile(r"musttail|@(?:llvm\.|loaded\.|to_single|from_single|keep\b)")
+_QUIET: Final = re.compile(
+    r"musttail|@(?:llvm\.|loaded\.|(?:to_single|from_single|keep|hold|regain)\b)"
+)
 
 
 class Emitter:

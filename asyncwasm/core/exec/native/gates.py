@@ -35,7 +35,7 @@ from asyncwasm.core.runtime.words import (
 )
 from asyncwasm.core.types import FuncType
 
-from . import passing, refs, thrown, ticker
+from . import gil, passing, refs, thrown, ticker
 from .abi import (
     BYTES_DATA,
     CONVENTION,
@@ -134,6 +134,7 @@ def _call_guest(
     returns = result_type(ty.results)
     convention = TAIL_CONVENTION if tail else CONVENTION
     result = out.op(f"call {convention} {returns} {code}(ptr {context}{args})")
+    gil.hold(out, words)
     _set_word(out, words, LIMIT, old)
     return result
 
@@ -318,6 +319,7 @@ def _return(out: Emitter, ty: FuncType, values: list[str]) -> None:
 def _host(ty: FuncType) -> str:
     out = Emitter()
     words = _word(out, "%ctx", _RECORD_WORDS, "ptr")
+    gil.hold(out, words)
     hook = out.op(f"and i64 {_word(out, words, BARS)}, {Bar.HOOK}")
     out.branch(out.op(f"icmp eq i64 {hook}, 0"), "plain", "hooked")
 
@@ -358,7 +360,7 @@ def _host(ty: FuncType) -> str:
     return f"define {CONVENTION} {returns} @host({signature(ty)}) {{\n{out.text()}\n}}"
 
 
-_SHARED: Final = (METADATA, conversions(), refs.prelude(), thrown.prelude())
+_SHARED: Final = (METADATA, conversions(), gil.holding(), refs.prelude(), thrown.prelude())
 
 
 def _compile(*functions: str) -> Unit:

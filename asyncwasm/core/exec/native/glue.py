@@ -27,6 +27,7 @@ from .abi import (
     Word,
 )
 from .emit import (
+    HOLD,
     ZEROS,
     Emitter,
     c_call,
@@ -229,6 +230,7 @@ def by_python(ty: FuncType) -> str:
 
 def _call_numbered(out: Emitter, ty: FuncType) -> None:
     """Call the `Func` of a function of the instance, which is made if it was never asked for."""
+    out.do(HOLD)
     at = out.op(f"getelementptr ptr, ptr %ctx, i64 {int(Word.CALLABLES)}")
     listed = out.op(f"load ptr, ptr {at}")
     item = out.op(f"getelementptr ptr, ptr {listed}, i64 %index")
@@ -325,6 +327,7 @@ def _park(
     out: Emitter, helper: Helper, ty: FuncType, *operands: tuple[str, str], release: str = ""
 ) -> None:
     """Leave the call of a function with `%p0` … to Python, and return `TAIL`."""
+    out.do(HOLD)
     at = out.op(f"getelementptr ptr, ptr %ctx, i64 {int(Word.HELPERS)}")
     listed = out.op(f"load ptr, ptr {at}")
     item = out.op(f"getelementptr ptr, ptr {listed}, i64 {int(helper)}")
@@ -357,6 +360,7 @@ def finisher(index: int, ty: FuncType) -> str:
     out.label("done")
     out.end(f"ret {returns} {result}")
     out.label("go_on")
+    out.do(HOLD)
     at = out.op(f"getelementptr ptr, ptr %ctx, i64 {int(Word.HELPERS)}")
     listed = out.op(f"load ptr, ptr {at}")
     item = out.op(f"getelementptr ptr, ptr {listed}, i64 {int(Helper.FINISH)}")
@@ -459,6 +463,7 @@ def reference(ty: DefType, *, tail: bool = False) -> str:
     if tail:
         _park(out, Helper.PARK_REF, ty.func, (refs.REF, "%func"), release="%func")
         return _define(f"treference_{id(ty):x}", ty.func, out, tail=True, others=others)
+    out.do(HOLD)
     at = out.op(f"getelementptr ptr, ptr %ctx, i64 {int(Word.HELPERS)}")
     listed = out.op(f"load ptr, ptr {at}")
     item = out.op(f"getelementptr ptr, ptr {listed}, i64 {int(Helper.CALLEE)}")

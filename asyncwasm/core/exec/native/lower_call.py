@@ -24,6 +24,7 @@ def _emit_call(body: Body, callee: str, context: list[str], ty: FuncType, held: 
     returns = result_type(ty.results)
     args = ", ".join([*context, *(f"{t} {v}" for t, v in body.pop_taken(ty.params))])
     result = out.op(f"call {CONVENTION} {returns} {callee}({args})")
+    body.regain()
     status = out.op(f"extractvalue {returns} {result}, 0")
     body.unwind_if(out.op(f"icmp ne i32 {status}, 0"), status)
     body.give_up(held)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import aggregates, refs, structs, thrown
+from . import aggregates, gil, refs, structs, thrown
 from .abi import Helper, Word
-from .emit import HELPER_OPERANDS, c_call, helper_call
+from .emit import HELPER_OPERANDS, HOLD, c_call, helper_call
 from .refs import NULL
 
 # What the numbers of metadata mean, of which `CTX` and its kin speak.
@@ -29,8 +29,12 @@ METADATA: Final = """
 """
 
 
-def prelude() -> str:
-    """What every unit starts with: metadata and the shared helpers."""
+def prelude(*, released: bool = True, metered: bool = False) -> str:
+    """What every unit starts with: metadata and the shared helpers.
+
+    The GIL may have been released where they are called, unless `released` is false; `metered`
+    is whether there is fuel.
+    """
     out = [METADATA, '@.fn = private constant [3 x i8] c"fn\\00"']
     out.append(conversions())
     out.append(_call_helper())
@@ -67,7 +71,9 @@ define internal i32 @sample(ptr %ctx, i64 %index) noinline cold {{
   ret i32 %s
 }}"""
     )
-    return "\n".join(out)
+    text = "\n".join(out)
+    text = text if released else text.replace(f"  {HOLD}\n", "")
+    return f"{text}\n{gil.definitions(released=released, metered=metered)}"
 
 
 def _call_helper() -> str:
@@ -83,8 +89,9 @@ def _call_helper() -> str:
     frees = "\n".join(f"  {c_call('Py_DecRef', f'%b{n}')}" for n in numbers)
     params = ", ".join(f"i64 %a{n}" for n in numbers)
     return f"""
-define internal {{ i32, i64 }} @call_helper(ptr %f, i64 %n, {params}) noinline cold {{
+define internal {{ i32, i64 }} @call_helper(ptr %ctx, ptr %f, i64 %n, {params}) noinline cold {{
 start:
+  {HOLD}
   %args = alloca [{HELPER_OPERANDS} x ptr]
 {boxes}
   br i1 %m{HELPER_OPERANDS}, label %called, label %ready

@@ -13,7 +13,7 @@ from typing import Final
 from asyncwasm.errors import ThrownException
 
 from .abi import THROWN, Helper, Word
-from .emit import c_call, object_address
+from .emit import HOLD, c_call, object_address
 
 # The store's words: the exception that is parked, the number of frames, and those, three words
 # each: file name, function name, offset.
@@ -42,6 +42,7 @@ define internal void @passed(ptr %ctx, ptr %name, i32 %offset, i32 %status) noin
   %thrown = icmp eq i32 %status, {THROWN}
   br i1 %thrown, label %count, label %frame
 frame:
+  {HOLD}
   {c_call("_PyTraceback_Add", "%name", "%file", "%offset")}
   ret void
 count:

@@ -60,8 +60,9 @@ VALIDATED: Final = "validated"
 
 
 @cache
-def _shared(known: bool) -> Parts:
-    return Parts(f"{prelude()}\n{opaque.definitions(known=known)}")
+def _shared(known: bool, released: bool, metered: bool) -> Parts:
+    text = prelude(released=released, metered=metered)
+    return Parts(f"{text}\n{opaque.definitions(known=known)}")
 
 
 class Level(enum.IntEnum):
@@ -231,7 +232,9 @@ class ModuleCode:
         # By way of Python go imported and interpreted functions, and first calls of others.
         parts.append(bridges.provide(func[n] for n in func if n not in content.native))
         text = self._with_stubs(parts, content)
-        text += _shared(content.stores_integers).used_by(text)
+        config = self._config
+        shared = _shared(content.stores_integers, config.release_gil, config.consume_fuel)
+        text += shared.used_by(text)
         optimise = level is Level.OPTIMISED and text.count("\n") <= most
         code = emit(text, speed=2 if optimise else 0)
         made = Made(tuple(content.native), tuple(content.tails), level, optimise, code)
