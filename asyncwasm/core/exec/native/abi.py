@@ -135,6 +135,8 @@ class Helper(enum.IntEnum):
     """`(type, segment, array, to, start, count)`."""
     STRUCT_CLASS = 30
     """`(type)`: make the class of its objects, to which the type then refers."""
+    SETTLE = 31
+    """`(function)`: see to it that the function has code, if only such that calls its `Func`."""
 
 
 CONTEXT_WORDS: Final = len(Word)

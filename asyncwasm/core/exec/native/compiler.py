@@ -84,7 +84,7 @@ def _linker() -> tuple[_Linker, str]:
 
 # Without registers for its values, a function of so many characters of IR would have a frame so
 # large that real programs' recursion, of an interpreter's main loop say, exhausts the stack.
-LARGE: Final = 150_000
+LARGE: Final = 300_000
 
 
 @cache

@@ -161,8 +161,7 @@ class NativeExecutor:
         module = instance._module
         module.validate_body(index)
         code = self._code_of(module)
-        if not code.entries[index]:
-            code.compile(module, index)
+        code.compile(module, index)
         if index in code.reasons:
             func.store.lend_stack()
             self._portable.install(func, *self._portable.make(func))
@@ -176,6 +175,15 @@ class NativeExecutor:
     def _sampled(self, instance: Instance, index: int) -> None:
         """Code of a function that is not optimised was running when a tick was noticed."""
         self._code_of(instance._module).sampled(instance._module, index)
+
+    def _called(self, instance: Instance, index: int) -> None:
+        """Machine code calls a function that has none yet."""
+        module = instance._module
+        module.validate_body(index)
+        code = self._code_of(module)
+        code.compile(module, index)
+        if index in code.reasons:
+            code.forward(index)
 
     def _slot_of(self, func: Func) -> bytes | None:
         """The slot of a function, or None if only Python can call it."""
@@ -213,7 +221,8 @@ class NativeExecutor:
     def _state_of(self, instance: Instance) -> InstanceState:
         found: InstanceState | None = instance.namespace.get(_STATE)
         if found is None:
-            found = InstanceState(instance, next(self._numbers), self._slot_of, self._sampled)
+            ways = self._slot_of, self._sampled, self._called
+            found = InstanceState(instance, next(self._numbers), *ways)
             # A table's element may be overwritten while its code runs: as in Wasmtime, an
             # instance is the store's for good.
             store = instance.store

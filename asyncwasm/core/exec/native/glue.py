@@ -374,26 +374,45 @@ def _params(ty: FuncType) -> list[tuple[str, str]]:
 
 
 def lazy(index: int, ty: FuncType, cell: str, way: str = "") -> str:
-    """`f<index>` for a function of another unit: its code, or while there is none its `Func.fn`.
+    """`f<index>` for a function of another unit: its code, which is made when it is first called.
 
     `cell` is the word that holds the address of its code, as a number in IR.  Or `t<index>`, if
     `way` is given, the word for its form for tail calls, which it may not have.
     """
     out = Emitter()
-    tail = bool(way)
 
-    def go(word: str, missing: str, found: str, *, tail: bool) -> None:
+    def code_at(word: str, missing: str, found: str) -> str:
         code = out.op(f"load atomic i64, ptr inttoptr (i64 {word} to ptr) monotonic, align 8")
-        out.branch(out.op(f"icmp eq i64 {code}, 0"), missing, found, unlikely=not tail)
-        out.label(found)
-        _forward(out, out.op(f"inttoptr i64 {code} to ptr"), "%ctx", ty, tail=tail)
-        out.label(missing)
+        out.branch(out.op(f"icmp eq i64 {code}, 0"), missing, found, unlikely=not way)
+        return code
 
-    if tail:
-        go(way, "plain", "tail", tail=True)
-    go(cell, "python", "go", tail=False)
-    _call_by_index(out, index, ty, tail=tail)
-    return _define(f"{_prefix(tail)}{index}", ty, out, tail=tail, attributes="noinline ")
+    def go(code: str, *, tail: bool) -> None:
+        _forward(out, out.op(f"inttoptr i64 {code} to ptr"), "%ctx", ty, tail=tail)
+
+    if way:
+        code = code_at(way, "plain", "tail")
+        out.label("tail")
+        go(code, tail=True)
+        out.label("plain")
+        code = code_at(cell, "python", "go")
+        out.label("go")
+        go(code, tail=False)
+        out.label("python")
+        _call_by_index(out, index, ty, tail=True)
+    else:
+        known = code_at(cell, "settle", "go")
+        out.label("settle")
+        status = out.op(f"call i32 @settle(ptr %ctx, i64 {index})")
+        out.branch(out.op(f"icmp ne i32 {status}, 0"), "failed", "settled", unlikely=True)
+        out.label("failed")
+        release_params(out, ty)
+        out.end(f"ret {failure(ty)}")
+        out.label("settled")
+        made = out.op(f"load atomic i64, ptr inttoptr (i64 {cell} to ptr) monotonic, align 8")
+        out.jump("go")
+        out.label("go")
+        go(out.op(f"phi i64 [ {known}, %start ], [ {made}, %settled ]"), tail=False)
+    return _define(f"{_prefix(bool(way))}{index}", ty, out, tail=bool(way), attributes="noinline ")
 
 
 def _forward(

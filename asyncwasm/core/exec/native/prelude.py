@@ -69,6 +69,15 @@ define internal i32 @sample(ptr %ctx, i64 %index) noinline cold {{
   %r = {helper_call("%callable", "%index")}
   %s = extractvalue {{ i32, i64 }} %r, 0
   ret i32 %s
+}}
+define internal i32 @settle(ptr %ctx, i64 %index) noinline cold {{
+  %at = getelementptr ptr, ptr %ctx, i64 {int(Word.HELPERS)}
+  %list = load ptr, ptr %at
+  %item = getelementptr ptr, ptr %list, i64 {int(Helper.SETTLE)}
+  %callable = load ptr, ptr %item
+  %r = {helper_call("%callable", "%index")}
+  %s = extractvalue {{ i32, i64 }} %r, 0
+  ret i32 %s
 }}"""
     )
     text = "\n".join(out)

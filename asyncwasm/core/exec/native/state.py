@@ -117,10 +117,12 @@ class InstanceState:
         number: int,
         slot_of: Callable[[Func], bytes | None],
         sampled: Callable[[Instance, int], None],
+        settled: Callable[[Instance, int], None],
     ) -> None:
         self.instance: Final = weakref.ref(instance)
         self._slot_of = slot_of
         self._sampled = sampled
+        self._settled = settled
         store = instance.store
         self.filename: Final = ctypes.create_string_buffer(f"<wasm {number}>".encode())
         # Memories and globals are the instance's own and stay; pointers to them are enough.
@@ -167,6 +169,7 @@ class InstanceState:
             self._throw,
             raise_thrown,
             *aggregate_operations(self._here),
+            self._settle,
         ]
         self._helper_pointers: Final = array("Q", [id(h) for h in self._helpers])
         context = [0] * CONTEXT_WORDS
@@ -209,6 +212,9 @@ class InstanceState:
         here = self._here()
         self._sampled(here, index)
         tick(here.store)
+
+    def _settle(self, index: int) -> None:
+        self._settled(self._here(), index)
 
     def _raise(self, trap: int) -> None:
         raise Trap(*TRAPS[trap])

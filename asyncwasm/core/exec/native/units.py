@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
-from asyncwasm.errors import ValidationError
+from asyncwasm.errors import ResourceLimitError, ValidationError
 
 from . import bridges, opaque, recycling, ticker
 from .body import LARGEST, Body
 from .cache import flush
-from .compiler import MODULE, CompileError, Unit, emit
+from .compiler import MODULE, CompileError, Unit, compile_unit, emit
 from .exits import NotCoveredError
 from .glue import STUBS, call_import, call_python, finisher, lazy, plain_way
 from .lower import LOWERINGS
@@ -178,6 +178,26 @@ class ModuleCode:
                 self._counts.seconds += time.perf_counter() - start
                 self._compiled_at = ticker.now()
 
+    def forward(self, index: int) -> None:
+        """Give an interpreted function code that calls its `Func`, for other code to call.
+
+        Raises `ResourceLimitError` if there is no making that either.
+        """
+        with self._lock:
+            if self.entries[index]:
+                return
+            ty = self.info.funcs[index].func
+            parts = [call_python(index, ty), call_python(index, ty, tail=True)]
+            text = "\n".join([*parts, bridges.provide([ty]), ""])
+            try:
+                unit = compile_unit(f"{text}\n{self._shared(False).used_by(text)}", speed=0)
+            except CompileError as error:
+                raise ResourceLimitError(f"compiling failed: {error}") from error
+            code, way = unit.addresses([f"f{index}", f"t{index}"])
+            self._units.append(unit)
+            self.ways[index] = way
+            self.entries[index] = code
+
     def sampled(self, module: Module, index: int) -> None:
         """Baseline code of function `index` was running when it noticed a tick.
 
@@ -229,12 +249,11 @@ class ModuleCode:
         parts += [finisher(n, func[n]) for n in sorted(content.tails)]
         called = content.tail_callees - content.tails
         parts += [self._tail_callee(n, content) for n in sorted(called)]
-        # By way of Python go imported and interpreted functions, and first calls of others.
-        parts.append(bridges.provide(func[n] for n in func if n not in content.native))
+        # By way of Python go imported and interpreted functions.
+        bridged = content.definitions.keys() - {*content.native}
+        parts.append(bridges.provide(func[n] for n in sorted(bridged)))
         text = self._with_stubs(parts, content)
-        config = self._config
-        shared = _shared(content.stores_integers, config.release_gil, config.consume_fuel)
-        text += shared.used_by(text)
+        text += self._shared(content.stores_integers).used_by(text)
         optimise = level is Level.OPTIMISED and text.count("\n") <= most
         code = emit(text, speed=2 if optimise else 0)
         made = Made(tuple(content.native), tuple(content.tails), level, optimise, code)
@@ -244,6 +263,9 @@ class ModuleCode:
         if self._saved is not None:
             self._saved.add(name, packed)
             BACKGROUND.submit(partial(flush, now=False))
+
+    def _shared(self, known: bool) -> Parts:
+        return _shared(known, self._config.release_gil, self._config.consume_fuel)
 
     def _with_stubs(self, parts: list[str], content: Content) -> str:
         """The text of a unit, with the stubs that its calls go to.

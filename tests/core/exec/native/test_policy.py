@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from asyncwasm import Config, Engine, Func, FuncType, Instance, Module, Store, UsageError
+from asyncwasm import Config, Engine, Func, FuncType, Instance, Module, Store, Trap, UsageError
 from asyncwasm.core.exec.native.lower import LOWERINGS
 from asyncwasm.core.types import I32
 
@@ -113,6 +113,44 @@ def test_interpreted_code_calls_compiled_code_directly():
         assert mixed.call(store, 1) == 3
     assert instance.namespace["f1"] is instance.func(1).fn
     assert type(instance.func(1).fn).__name__ == "builtin_function_or_method"
+
+
+BETWEEN = """
+(module (table funcref (elem $odd))
+  (func $even (export "even") (param i32) (result i32)
+    (if (i32.eqz (local.get 0)) (then (return (i32.const 1))))
+    (return_call $odd (i32.sub (local.get 0) (i32.const 1))))
+  (func $odd (export "odd") (param i32) (result i32) (drop (i32.popcnt (i32.const 0)))
+    (if (i32.eqz (local.get 0)) (then (return (i32.const 0))))
+    (return_call $even (i32.sub (local.get 0) (i32.const 1))))
+  (func $last (param i32) (result i32) (i32.popcnt (i32.div_u (i32.const 7) (local.get 0))))
+  (func (export "call") (param i32) (result i32) (call $odd (local.get 0)))
+  (func (export "indirect") (param i32) (result i32)
+    (call_indirect (param i32) (result i32) (local.get 0) (i32.const 0)))
+  (func (export "last") (param i32) (result i32) (call $last (local.get 0))))
+"""
+
+
+@pytest.mark.parametrize(
+    "order", [["call", "even", "indirect", "odd"], ["even", "call"], ["indirect", "even", "odd"]]
+)
+def test_compiled_code_calls_interpreted_code(order: list[str]):
+    store: Store[None] = Store(Engine(Config(strategy="native")))
+    instance = Instance.new(store, Module(store.engine, BETWEEN), [])
+
+    def call(name: str, argument: int) -> Any:
+        func = instance.get_func(store, name)
+        assert func is not None
+        return func.call(store, argument)
+
+    for name in order:
+        # Tail calls take no stack, whichever way they go.
+        assert call(name, 30_001) == (name != "even")
+        assert call(name, 30_000) == (name == "even")
+    for _ in range(2):
+        assert call("last", 1) == 3
+        with pytest.raises(Trap, match="integer divide by zero"):
+            call("last", 0)
 
 
 def test_what_is_not_covered_is_interpreted_and_counted():
