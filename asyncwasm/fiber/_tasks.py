@@ -169,6 +169,7 @@ class _AsyncioChildren:
     def __init__(self, loop: Any) -> None:
         self._loop = loop
         self._tasks: set[Any] = set()
+        self._leaving = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -181,6 +182,7 @@ class _AsyncioChildren:
     ) -> None:
         wait = sys.modules["asyncio"].wait
         interrupted: BaseException | None = None
+        self._leaving = True
         for task in self._tasks:
             task.cancel()
         while self._tasks:
@@ -199,5 +201,7 @@ class _AsyncioChildren:
         context = copy_context()
         child.task = task = self._loop.create_task(child.run(), name=name, context=context)
         self._tasks.add(task)
+        if self._leaving:
+            task.cancel()
         task.add_done_callback(child.forget, context=context)
         return child

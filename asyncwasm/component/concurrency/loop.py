@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from asyncwasm.errors import Trap, TrapCode, UsageError
+from asyncwasm.errors import Trap, TrapCode
 from asyncwasm.fiber import Child, Children, await_, checkpoint, current_task, new_event
 
 if TYPE_CHECKING:
@@ -25,10 +25,6 @@ TURN: Final = 0.01
 """Seconds after which the event loop gets a turn even if guests always have something to do."""
 
 Done = Callable[[Any, BaseException | None], None]
-
-
-class CutOffError(UsageError):
-    """The scope has ended in the middle of a call; its own tasks are being cancelled anyway."""
 
 
 class HostTask(ABC):
@@ -123,7 +119,7 @@ class Loop:
         self._event: Any = None
         self.closed = False
         self.interrupted: BaseException | None = None
-        # Set when the loop ends: what tasks wait for that do not belong to it.
+        # Set when the loop has ended: what tasks wait for that do not belong to it.
         self.waiting: set[Any] = set()
 
     @property
@@ -142,7 +138,7 @@ class Loop:
         self._posted.append(action)
         self.wake()
 
-    def spawn(self, awaitable: Awaitable[Any], name: str, done: Done) -> HostTask:
+    def spawn(self, awaitable: Awaitable[Any], name: str, done: Done) -> SpawnedTask:
         """Await something in a task of its own; `done` is posted when that has ended.
 
         It is `done(value, None)` or `done(None, error)`, with an error of None too where the task
@@ -152,23 +148,18 @@ class Loop:
         task.start(self, awaitable, name)
         return task
 
-    def late_failures(self) -> list[BaseException]:
-        """What tasks have raised that the driver has not seen, once the scope has ended."""
-        ended = [action for action in self._posted if isinstance(action, HostTask)]
-        self._posted.clear()
-        return [
-            task.error
-            for task in ended
-            if not (task.error is None or isinstance(task.error, CutOffError))
-            and not task.is_result(task.error)
-        ]
+    def ended(self) -> list[BaseException]:
+        """The scope and its tasks have ended: what these have raised that the driver did not see.
 
-    def close(self) -> None:
-        """The scope has ended."""
+        Wakes up those outside of it who wait for it.
+        """
         self.closed = True
-        self.state.loop = None
         for event in self.waiting:
             event.set()
+        tasks = [action for action in self._posted if isinstance(action, HostTask)]
+        self._posted.clear()
+        errors = ((task, task.error) for task in tasks)
+        return [error for task, error in errors if error is not None and not task.is_result(error)]
 
     def is_quiet(self) -> bool:
         """Whether nothing will happen but that guests give each other turns."""

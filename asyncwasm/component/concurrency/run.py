@@ -13,7 +13,7 @@ from asyncwasm.fiber import current_task, new_event, open_children
 from ..runtime.state import state_of
 from .failures import together
 from .lift import Lifted
-from .loop import CutOffError, HostTask, Loop
+from .loop import Loop, SpawnedTask
 from .task import Task
 
 if TYPE_CHECKING:
@@ -74,12 +74,13 @@ class Accessor(Generic[T]):
 class JoinHandle(Generic[R]):
     """A task made by `Accessor.spawn`; `await` it for its result."""
 
-    __slots__ = ("_event", "_task", "_value", "aborted")
+    __slots__ = ("_event", "_finished", "_task", "_value", "aborted")
 
     def __init__(self) -> None:
-        self._task: HostTask | None = None
+        self._task: SpawnedTask | None = None
         self._event = new_event()
         self._value: Any = None
+        self._finished = False
         self.aborted = False
 
     def abort(self) -> None:
@@ -91,13 +92,25 @@ class JoinHandle(Generic[R]):
         assert self._task is not None
         self.aborted = self._task.cancelled
         self._value = value
+        self._finished = True
         self._event.set()
         if error is not None:
             raise error
 
     async def join(self) -> R:
-        """Wait until it has ended and return its result; None if it was aborted."""
-        await self._event.wait()
+        """Wait until it has ended and return its result; None if it was aborted.
+
+        When the scope ends before it does, that aborts it.
+        """
+        assert self._task is not None
+        loop = self._task.loop
+        if not loop.closed:
+            loop.waiting.add(self._event)
+            try:
+                await self._event.wait()
+            finally:
+                loop.waiting.discard(self._event)
+        self.aborted = self.aborted or not self._finished
         return cast("R", self._value)
 
     def __await__(self) -> Any:
@@ -115,13 +128,14 @@ async def _scope(store: Store[Any]) -> AsyncIterator[Loop]:
             try:
                 yield loop
             finally:
-                loop.close()
+                # Its tasks are cancelled next; nothing drives it any more.
+                state.loop = None
     except BaseException as error:
-        late = [] if loop is None else loop.late_failures()
+        late = [] if loop is None else loop.ended()
         if late:
             raise together(error, late) from None
         raise
-    late = loop.late_failures()
+    late = loop.ended()
     if late:
         raise together(late[0], late[1:])
 
@@ -296,5 +310,5 @@ async def call_concurrent(lifted: Lifted, accessor: Accessor[Any], args: tuple[A
     finally:
         loop.waiting.discard(event)
     if not call.resolved:
-        raise CutOffError("the scope of the call has ended before it returned")
+        raise UsageError("the scope of the call has ended before it returned")
     return call.result

@@ -12,7 +12,7 @@ import anyio.lowlevel
 import pytest
 
 from asyncwasm import Engine, Store
-from asyncwasm.component import Accessor, Component, Instance, Linker
+from asyncwasm.component import Accessor, Component, Instance, JoinHandle, Linker
 from asyncwasm.errors import AsyncSupportError, Trap, TrapCode, UsageError
 
 from .guests import FAN_OUT, STUCK, new_engine
@@ -271,6 +271,36 @@ async def test_errors_of_tasks_whose_scope_has_ended(engine: Engine) -> None:
     with pytest.raises(LookupError, match="cleanup"):
         await store.run_concurrent(lambda accessor: main(accessor, cleanup))
     store.close()
+
+
+async def test_waiting_for_a_task_that_its_scope_cuts_off(engine: Engine) -> None:
+    store, _ = await instance_of(engine, STUCK)
+    handles: list[JoinHandle] = []
+    late: list[JoinHandle] = []
+
+    async def spawns_in_cleanup(accessor: Accessor) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            late.append(accessor.spawn(anyio.sleep_forever))
+
+    async def main(accessor: Accessor) -> None:
+        handles.append(accessor.spawn(anyio.sleep_forever))
+        accessor.spawn(spawns_in_cleanup, accessor)
+        await anyio.sleep(0.01)
+
+    async def outsider() -> None:
+        while not handles:
+            await anyio.lowlevel.checkpoint()
+        assert await handles[0] is None
+        assert handles[0].aborted
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as group:
+            group.start_soon(outsider)
+            await store.run_concurrent(main)
+        assert await late[0] is None
+        assert late[0].aborted
 
 
 async def test_cancellation(engine: Engine) -> None:
