@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from asyncwasm.core.binary.immediates import read_instruction
 from asyncwasm.core.isa import numeric
-from asyncwasm.core.runtime.gc import ArrayRef, default_raw, new_array, new_struct, pack
+from asyncwasm.core.runtime.gc import (
+    ArrayRef,
+    default_raw,
+    elements_of,
+    new_array,
+    new_struct,
+    pack,
+)
 from asyncwasm.core.types import ArrayType, DefType, StructType
 
 if TYPE_CHECKING:
@@ -101,7 +108,8 @@ def _array_new_fixed(instance: Instance, immediates: tuple[Any, ...], stack: lis
     ty = _type(instance, immediates[0])
     assert isinstance(ty.comp, ArrayType)
     storage = ty.comp.field.storage
-    stack.append(ArrayRef(ty, [pack(storage, v) for v in _pop(stack, immediates[1])]))
+    values = [pack(storage, v) for v in _pop(stack, immediates[1])]
+    stack.append(ArrayRef(ty, elements_of(storage, values)))
 
 
 def _ref_i31(instance: Instance, immediates: tuple[Any, ...], stack: list[Any]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, MutableSequence, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar, final
 
 from asyncwasm.core.types import (
@@ -22,6 +23,7 @@ from asyncwasm.errors import Trap, TrapCode, WrongStoreError
 from asyncwasm.fiber import checkpoint
 
 from .refs import EqRef, claim
+from .storage import INLINE
 
 if TYPE_CHECKING:
     from .handles import StoreLike
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Elements take eight bytes each, whatever their type, so that this is half a gigabyte.
+# Elements take up to eight bytes each, so that this is half a gigabyte.
 MAX_ARRAY_LENGTH: Final = 1 << 26
 _PACKED_MASKS: Final[dict[StorageType, int]] = {PackedType.I8: 0xFF, PackedType.I16: 0xFFFF}
 _DEFAULTS: Final[dict[StorageType, Any]] = {
@@ -54,6 +56,29 @@ def pack(storage: StorageType, raw: Any) -> Any:
     return raw if mask is None else raw & mask
 
 
+# Elements of these types are in an `array.array`, if numbers are to be kept as such.  A raw single
+# is a Python float, whose bits a double has as they are, signalling NaNs included.
+CODES: Final[dict[StorageType, str]] = (
+    {
+        PackedType.I8: "B",
+        PackedType.I16: "H",
+        I32: "I",
+        I64: "Q",
+        F32: "d",
+        F64: "d",
+    }
+    if INLINE
+    else {}
+)
+Elements = MutableSequence[Any]
+
+
+def elements_of(storage: StorageType, values: Iterable[Any]) -> Elements:
+    """The elements of an array, from raw values, already packed."""
+    code = CODES.get(storage)
+    return list(values) if code is None else array(code, values)
+
+
 def new_array(type: DefType, raw: Any, length: int) -> ArrayRef:
     """An array with `length` times the raw value, already packed.
 
@@ -61,7 +86,8 @@ def new_array(type: DefType, raw: Any, length: int) -> ArrayRef:
     """
     if length > MAX_ARRAY_LENGTH:
         raise Trap(TrapCode.ALLOCATION_TOO_LARGE)
-    return ArrayRef(type, [raw] * length)
+    one: Any = elements_of(_array(type).field.storage, (raw,))
+    return ArrayRef(type, one * length)
 
 
 def defined(ty: T | DefType, kind: type[T]) -> DefType:
@@ -119,12 +145,13 @@ class ArrayRefPre(Pre):
 class ArrayRef(EqRef):
     """An array.  Follows Wasmtime's `ArrayRef`.
 
-    For engines, `type` is its defined type and `elements` the raw values, packed ones unsigned.
+    For engines, `type` is its defined type and `elements` the raw values, packed ones unsigned;
+    see `elements_of`.
     """
 
     __slots__ = ("__weakref__", "elements", "store", "type")
 
-    def __init__(self, type: DefType, elements: list[Any]) -> None:
+    def __init__(self, type: DefType, elements: Elements) -> None:
         """For engines, from raw values; see `new` and `new_fixed`."""
         self.type = type
         self.elements = elements
@@ -177,7 +204,7 @@ class ArrayRef(EqRef):
     def _list(pre: ArrayRefPre, elements: Sequence[Any]) -> ArrayRef:
         ty = _array(pre.type).field
         raw = [to_field(pre.store, ty, value, "element type mismatch") for value in elements]
-        made = ArrayRef(pre.type, raw)
+        made = ArrayRef(pre.type, elements_of(ty.storage, raw))
         made.store = pre.store
         return made
 

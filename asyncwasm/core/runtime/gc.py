@@ -25,6 +25,7 @@ from .aggregates import (
     ArrayRef,
     ArrayRefPre,
     default_raw,
+    elements_of,
     new_array,
     pack,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "StructRef",
     "StructRefPre",
     "default_raw",
+    "elements_of",
     "from_raw_ref",
     "heap_type_of",
     "matches",

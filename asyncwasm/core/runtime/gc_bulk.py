@@ -5,39 +5,45 @@ All of them trap, with nothing written, if something is null or out of bounds.
 
 from __future__ import annotations
 
-import struct
+import sys
+from array import array
 from typing import Any, Final
 
 from asyncwasm.core.isa.numeric import f32_from_bits
 from asyncwasm.core.types import F32, F64, I32, I64, V128, PackedType, StorageType
 from asyncwasm.errors import Trap, TrapCode
 
-from .aggregates import ArrayRef
+from .aggregates import CODES, ArrayRef, Elements, elements_of
 
-# Sizes and `struct` letters of what data segments initialise; singles are read as bits.
-_FORMATS: Final[dict[StorageType, tuple[int, str]]] = {
-    PackedType.I8: (1, "B"),
-    PackedType.I16: (2, "H"),
-    I32: (4, "I"),
-    I64: (8, "Q"),
-    F32: (4, "I"),
-    F64: (8, "d"),
-    V128: (16, ""),
+# How numbers are in data segments; singles are read as bits.
+_LETTERS: Final[dict[StorageType, str]] = {
+    PackedType.I8: "B",
+    PackedType.I16: "H",
+    I32: "I",
+    I64: "Q",
+    F32: "I",
+    F64: "d",
 }
 
 
 def data_elements(
     data: bytes | memoryview, storage: StorageType, start: int, count: int
-) -> list[Any]:
+) -> Elements:
     """`count` raw elements from byte `start` of a data segment."""
-    size, code = _FORMATS[storage]
+    letter = _LETTERS.get(storage, "B")
+    made: array[Any] = array(letter)
+    size = 16 if storage is V128 else made.itemsize
     end = start + size * count
     if end > len(data):
         raise Trap(TrapCode.MEMORY_OUT_OF_BOUNDS)
     if storage is V128:
         return [bytes(data[i : i + 16]) for i in range(start, end, 16)]
-    found = struct.unpack_from(f"<{count}{code}", data, start)
-    return list(map(f32_from_bits, found)) if storage is F32 else list(found)
+    made.frombytes(data[start:end])
+    if sys.byteorder == "big":
+        made.byteswap()
+    if storage is F32:
+        return elements_of(F32, map(f32_from_bits, made))
+    return made if CODES.get(storage) == letter else elements_of(storage, made)
 
 
 def segment_elements(elements: list[Any], start: int, count: int) -> list[Any]:
@@ -47,7 +53,7 @@ def segment_elements(elements: list[Any], start: int, count: int) -> list[Any]:
     return elements[start : start + count]
 
 
-def _range(array: ArrayRef | None, start: int, count: int) -> list[Any]:
+def _range(array: ArrayRef | None, start: int, count: int) -> Elements:
     if array is None:
         raise Trap(TrapCode.NULL_REFERENCE, "null array reference")
     elements = array.elements
@@ -59,7 +65,10 @@ def _range(array: ArrayRef | None, start: int, count: int) -> list[Any]:
 def array_fill(array: ArrayRef | None, start: int, value: Any, count: int) -> None:
     """Set `count` elements from `start`."""
     elements = _range(array, start, count)
-    elements[start : start + count] = [value] * count
+    if count:
+        elements[start] = value
+        one: Any = elements[start : start + 1]
+        elements[start : start + count] = one * count
 
 
 def array_copy(

@@ -5,11 +5,15 @@ descriptor.  The C type that the descriptor has may be another one, as it is for
 of built-in types.  Then the object itself has the number, and Python makes an `int` or a `float`
 of it on demand.  What is not a number stays a pointer, and these are the only slots at which the
 cycle collector looks.
+
+Machine code is much faster so, Python alone a little slower: where there can be no machine code,
+all slots are pointers.
 """
 
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import sys
 from typing import Any, Final
 
@@ -56,7 +60,7 @@ def offset_of(cls: type, name: str) -> int:
 
 
 def give_types(cls: type, first: int, storages: tuple[StorageType, ...]) -> None:
-    """Let slots of `cls` from number `first` have C types, where that is possible.
+    """Let slots of `cls` from number `first` have C types, if they are to.
 
     There must be no objects of the class yet.
     """
@@ -66,7 +70,7 @@ def give_types(cls: type, first: int, storages: tuple[StorageType, ...]) -> None
 
 
 def is_inline(storage: StorageType) -> bool:
-    """Whether a slot for values of a type has them as such, where that is possible."""
+    """Whether a slot for values of a type has them as such, if that is done at all."""
     return storage in _CODES
 
 
@@ -104,4 +108,5 @@ def _works() -> bool:
     return [getattr(made, name) for name in names] == list(values)
 
 
-INLINE: Final = _works()
+# Whether numbers are kept as such.
+INLINE: Final = importlib.util.find_spec("llvmlite") is not None and _works()

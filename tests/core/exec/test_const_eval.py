@@ -94,11 +94,11 @@ def test_arrays():
     made = run(i32(0x12345), i32(2), op("array.new", b"\1"))
     assert isinstance(made, ArrayRef)
     assert made.type is ARRAY
-    assert made.elements == [0x2345, 0x2345]
-    assert run(i32(3), op("array.new_default", b"\1")).elements == [0, 0, 0]
+    assert list(made.elements) == [0x2345, 0x2345]
+    assert list(run(i32(3), op("array.new_default", b"\1")).elements) == [0, 0, 0]
     made = run(i32(-1), i32(7), op("array.new_fixed", b"\1\2"))
-    assert made.elements == [0xFFFF, 7]
-    assert run(op("array.new_fixed", b"\1\0")).elements == []
+    assert list(made.elements) == [0xFFFF, 7]
+    assert list(run(op("array.new_fixed", b"\1\0")).elements) == []
 
 
 @pytest.mark.parametrize("length", [MAX_ARRAY_LENGTH + 1, -1])

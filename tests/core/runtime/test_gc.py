@@ -109,12 +109,12 @@ def test_struct_errors(store, point):
 def test_arrays(store):
     pre = ArrayRefPre.new(store, BYTES)
     array = ArrayRef.new(store, pre, 0x101, 3)
-    assert array.elements == [1, 1, 1]
+    assert list(array.elements) == [1, 1, 1]
     array.set(store, 1, -1)
     assert (array.len(store), array.get(store, 1)) == (3, 255)
     assert array.elems(store) == [1, 255, 1]
     assert array.ty(store) == BYTES
-    assert ArrayRef.new_fixed(store, pre, [1, 2]).elements == [1, 2]
+    assert list(ArrayRef.new_fixed(store, pre, [1, 2]).elements) == [1, 2]
     for index in (3, -1):
         for use in (array.get, lambda s, i: array.set(s, i, 0)):
             with pytest.raises(

@@ -6,6 +6,9 @@ trap without any check in the source.
 
 from __future__ import annotations
 
+from array import array
+
+from asyncwasm.core.runtime.aggregates import CODES
 from asyncwasm.core.runtime.gc import (
     MAX_ARRAY_LENGTH,
     ArrayRef,
@@ -141,16 +144,23 @@ def struct_set(body: Body, instr: Instr) -> None:
 
 
 def _array_text(body: Body, type_index: int, elements: str) -> str:
-    """A template for a new array, of the list that the template `elements` makes."""
+    """A template for a new array, of the elements that the template `elements` makes."""
     name = body.names.named("ArrayRef", ArrayRef)
     return f"{name}({body.constant(body.types[type_index])}, {elements})"
+
+
+def _elements_text(body: Body, type_index: int, listed: str) -> str:
+    """The elements that are listed."""
+    code = CODES.get(_element(body, type_index))
+    return f"{body.names.named('array', array)}('{code}', [{listed}])" if code else f"[{listed}]"
 
 
 def _push_filled_array(
     body: Body, type_index: int, value: Expr, length: Expr, instr: Instr
 ) -> None:
     if length.hi <= MAX_ARRAY_LENGTH:
-        body.push_op(_array_text(body, type_index, "[{0}] * {1}"), value, length)
+        elements = f"{_elements_text(body, type_index, '{0}')} * {{1}}"
+        body.push_op(_array_text(body, type_index, elements), value, length)
     else:
         type_name = body.constant(body.types[type_index])
         call = f"{body.helper(new_array)}({type_name}, {{0}}, {{1}})"
@@ -177,7 +187,8 @@ def array_new_fixed(body: Body, instr: Instr) -> None:
     index, count = instr.immediates
     values = _pop_all_stored(body, [_element(body, index)] * count)
     listed = ", ".join([value.text for value in values])
-    body.push(merge(_array_text(body, index, f"[{listed}]"), *values))
+    text = _array_text(body, index, _elements_text(body, index, listed))
+    body.push(merge(text, *values))
 
 
 @lowering("array.new_data")

@@ -142,7 +142,7 @@ class Helper(enum.IntEnum):
 CONTEXT_WORDS: Final = len(Word)
 
 # Where CPython keeps what generated code reads directly; checked against the running
-# interpreter when the engine starts.
+# interpreter when the engine starts.  An `array.array` is like a list in this.
 LIST_SIZE: Final = 16
 LIST_ITEMS: Final = 24
 BYTES_DATA: Final = 32
@@ -176,6 +176,7 @@ C_FUNCTIONS: Final = {
     "PyThread_get_thread_ident": "i64 ()",
     "PyEval_SaveThread": "ptr ()",
     "PyEval_RestoreThread": "void (ptr)",
+    "PySequence_Repeat": "ptr (ptr, i64)",
     "PyTuple_New": "ptr (i64)",
     "PyTuple_SetItem": "i32 (ptr, i64, ptr)",
     "PyTuple_GetItem": "ptr (ptr, i64)",

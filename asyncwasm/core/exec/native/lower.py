@@ -300,6 +300,7 @@ LOWERINGS.update({name: _adapt(lower) for name, lower in NUMERIC.items()})
 # These register their lowerings themselves, with what is above or in `SIMD`.
 from . import (  # noqa: E402
     lower_aggregate,  # noqa: F401
+    lower_array,  # noqa: F401
     lower_atomic,  # noqa: F401
     lower_call,  # noqa: F401
     lower_exception,  # noqa: F401

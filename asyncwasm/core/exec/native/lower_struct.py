@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from asyncwasm.core.types import F32, F64, V128, FieldType, PackedType, StorageType, StructType
+from asyncwasm.core.types import FieldType, StorageType, StructType
 from asyncwasm.errors import TrapCode
 
 from .emit import c_call
-from .glue import box, unbox
 from .lower import lowering
-from .lower_aggregate import default, kept_type, type_of
+from .lower_aggregate import (
+    box_vectors,
+    default,
+    held_type,
+    initialise,
+    kept_type,
+    load_number,
+    pop_many,
+    push_object,
+    put_object,
+    store_number,
+    type_of,
+)
 from .lower_reference import is_null
-from .opaque import fence, loaded
 from .operands import Operand
-from .refs import PYTHON, REF, keep, put
 from .structs import FIELDS, allocate
 
 if TYPE_CHECKING:
     from .body import Body
-
-# Numbers in fields.
-FIELD = "!tbaa !12"
 
 
 def _fields(body: Body, index: int) -> tuple[FieldType, ...]:
@@ -42,68 +48,27 @@ def _place(body: Body, struct: Operand, number: int) -> str:
     return _field(body, struct.value, number)
 
 
-def _put_number(body: Body, place: str, storage: StorageType, value: str) -> None:
-    out = body.out
-    ty = kept_type(storage)
-    if isinstance(storage, PackedType):
-        value = out.op(f"and i32 {value}, {(1 << storage.bits) - 1}")
-    elif storage is F32:
-        # As Python has it.
-        ty, value = "double", out.op(f"call double @from_single(float {value})")
-    out.do(f"store {ty} {value}, ptr {place}, {FIELD}")
-
-
-def _get_number(body: Body, place: str, storage: StorageType, *, signed: bool) -> str:
-    out = body.out
-    if storage in (F32, F64):
-        value = out.op(f"load double, ptr {place}, {FIELD}")
-        value = out.op(loaded("double", value))
-        return out.op(f"call float @to_single(double {value})") if storage is F32 else value
-    value = out.op(f"load {kept_type(storage)}, ptr {place}, {FIELD}")
-    if signed:
-        assert isinstance(storage, PackedType)
-        left = 32 - storage.bits
-        return out.op(f"ashr i32 {out.op(f'shl i32 {value}, {left}')}, {left}")
-    return value
-
-
-def _is_object(storage: StorageType) -> bool:
-    """Whether a field holds an object: a reference, or a vector as bytes."""
-    return storage is V128 or kept_type(storage) == REF
+def _held(storage: StorageType) -> str | None:
+    return held_type(storage, narrow=False)
 
 
 # New ---------------------------------------------------------------------------------------------
 
 
-def _box_vectors(body: Body, fields: tuple[FieldType, ...]) -> None:
-    """Replace vectors among the topmost operands by counted objects."""
-    first = len(body.stack) - len(fields)
-    for height, field in enumerate(fields, first):
-        if field.storage is V128:
-            above = body.stack[height:]
-            boxed = box(body.out, above[0].ty, above[0].value)
-            body.unwind_if(body.out.op(f"icmp eq ptr {boxed}, null"))
-            del body.stack[height:]
-            body.push_counted(boxed)
-            body.stack.extend(above[1:])
-
-
 def _push_struct(body: Body, index: int) -> None:
     """Pop the fields of a new struct, and push that."""
-    out = body.out
-    fields = _fields(body, index)
-    _box_vectors(body, fields)
-    made = allocate(body, type_of(body, index), index, len(fields))
-    operands = [body.stack.pop() for _ in fields][::-1]
-    for number, (field, operand) in enumerate(zip(fields, operands, strict=True)):
+    storages = [field.storage for field in _fields(body, index)]
+    box_vectors(body, storages)
+    made = allocate(body, type_of(body, index), index, len(storages))
+    operands = pop_many(body, len(storages))
+    for number, (storage, operand) in enumerate(zip(storages, operands, strict=True)):
         place = _field(body, made, number)
-        if _is_object(field.storage):
-            value = body.take(operand)
-            out.do(f"call void @to_python(ptr {value})")
-            out.do(f"store ptr {value}, ptr {place}, {PYTHON}")
+        held = _held(storage)
+        if held is None:
+            initialise(body, place, operand)
         else:
-            _put_number(body, place, field.storage, body.as_value(operand))
-    out.do(c_call("PyObject_GC_Track", made))
+            store_number(body, place, held, storage, body.as_value(operand))
+    body.out.do(c_call("PyObject_GC_Track", made))
     body.push_counted(made)
 
 
@@ -115,10 +80,7 @@ def _struct_new(body: Body, imms: tuple[Any, ...]) -> None:
 @lowering("struct.new_default")
 def _struct_new_default(body: Body, imms: tuple[Any, ...]) -> None:
     for field in _fields(body, imms[0]):
-        value = default(field.storage)
-        if value.ty in ("float", "double"):
-            value = Operand(value.ty, body.out.op(fence(value.ty, value.value)))
-        body.stack.append(value)
+        body.stack.append(default(body, field.storage))
     _push_struct(body, imms[0])
 
 
@@ -132,17 +94,11 @@ def _get(name: str) -> None:
         storage = _fields(body, index)[number].storage
         struct = body.stack.pop()
         place = _place(body, struct, number)
-        if kept_type(storage) == REF:
-            item = body.out.op(f"load ptr, ptr {place}, {PYTHON}")
-            keep(body.out, item)
-            body.give_up(struct)
-            body.push_counted(item)
+        held = _held(storage)
+        if held is None:
+            push_object(body, place, storage, struct)
             return
-        if storage is V128:
-            item = body.out.op(f"load ptr, ptr {place}, {PYTHON}")
-            value = unbox(body.out, kept_type(storage), item)
-        else:
-            value = _get_number(body, place, storage, signed=name.endswith("_s"))
+        value = load_number(body, place, held, storage, name)
         body.give_up(struct)
         body.push(kept_type(storage), value)
 
@@ -157,12 +113,9 @@ def _struct_set(body: Body, imms: tuple[Any, ...]) -> None:
     storage = _fields(body, index)[number].storage
     value, struct = body.stack.pop(), body.stack.pop()
     place = _place(body, struct, number)
-    if storage is V128:
-        boxed = box(body.out, value.ty, value.value)
-        body.unwind_if(body.out.op(f"icmp eq ptr {boxed}, null"))
-        put(body.out, place, boxed)
-    elif kept_type(storage) == REF:
-        put(body.out, place, body.take(value))
+    held = _held(storage)
+    if held is None:
+        put_object(body, place, storage, value)
     else:
-        _put_number(body, place, storage, body.as_value(value))
+        store_number(body, place, held, storage, body.as_value(value))
     body.give_up(struct)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import aggregates, gil, refs, structs, thrown
+from . import aggregates, arrays, gil, refs, structs, thrown
 from .abi import Helper, Word
 from .emit import HELPER_OPERANDS, HOLD, c_call, helper_call
 from .refs import NULL
@@ -41,6 +41,7 @@ def prelude(*, released: bool = True, metered: bool = False) -> str:
     out.append(refs.prelude())
     out.append(thrown.prelude())
     out.append(aggregates.prelude())
+    out.append(arrays.prelude())
     out.append(structs.prelude())
     out.append(
         f"""

@@ -21,6 +21,8 @@ NULL: Final = object_address(None)
 _INT: Final = object_address(int)
 # Memory that Python owns, apart from what the other tags say.
 PYTHON: Final = "!tbaa !10"
+# Numbers in structs and arrays.
+FIELD: Final = "!tbaa !12"
 
 
 def prelude() -> str:

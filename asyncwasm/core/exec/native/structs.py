@@ -8,7 +8,6 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, Final
 
-from asyncwasm.core.runtime.storage import offset_of
 from asyncwasm.core.runtime.structs import StructRef
 from asyncwasm.core.types import DefType
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 STRUCT_CLASS: Final = object_address(StructRef)
 # Field 0; each takes eight bytes.
 FIELDS: Final = StructRef.__basicsize__
-STORE: Final = offset_of(StructRef, "store")
+STORE: Final = slot_offset(StructRef, "store")
 # Memory of former structs (`recycling`): for each number of fields below `LISTS` a list of blocks,
 # and how many bytes more may be kept there.
 LISTS: Final = 17
@@ -66,6 +65,7 @@ new:
 take:
   %others = load ptr, ptr %o, {PYTHON}
   store ptr %others, ptr %list, {PYTHON}
+  call void @llvm.prefetch.p0(ptr %others, i32 1, i32 3, i32 1)
   %room.at = getelementptr i64, ptr %list, i64 1
   %room = load i64, ptr %room.at, {PYTHON}
   %bytes = mul i64 %fields, 8

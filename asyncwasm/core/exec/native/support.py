@@ -6,6 +6,7 @@ import ctypes
 import importlib.util
 import sys
 import sysconfig
+from array import array
 from functools import cache
 from typing import Any, Final
 
@@ -55,6 +56,7 @@ def _layout_holds() -> bool:
     size = ctypes.c_size_t.from_address(id(items) + LIST_SIZE).value
     at = ctypes.c_size_t.from_address(id(items) + LIST_ITEMS).value
     text = b"sixteen bytes ok"
+    numbers = array("I", [1, 2, 3])
     base = ctypes.c_size_t.from_address(id(StructRef) + TYPE_BASE).value
     return (
         INLINE
@@ -64,6 +66,8 @@ def _layout_holds() -> bool:
             ctypes.c_size_t.from_address(at + 8 * n).value == id(item)
             for n, item in enumerate(items)
         )
+        and ctypes.c_size_t.from_address(id(numbers) + LIST_SIZE).value == len(numbers)
+        and ctypes.c_size_t.from_address(id(numbers) + LIST_ITEMS).value == numbers.buffer_info()[0]
         and ctypes.string_at(id(text) + BYTES_DATA, 16) == text
         and _numbers_hold()
     )
