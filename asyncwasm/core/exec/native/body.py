@@ -20,6 +20,7 @@ from .emit import ZEROS, helper_call, ir_type
 from .exits import CTX, TRAPS, Exits, NotCoveredError, Way
 from .fuel import FUEL, FuelMeter
 from .gil import BOUND, REGAIN, loosen
+from .known import Then
 from .operands import Slots
 from .passing import loads, parameters
 from .refs import REF
@@ -57,6 +58,8 @@ class Label:
     otherwise: str | None = None
     params: Slots = field(default_factory=list)
     on_end: Callable[[], None] | None = None
+    # What was known where it was opened.
+    then: Then | None = None
 
 
 def _readable(size: int) -> str:
@@ -149,11 +152,11 @@ class Body(Exits):
             return False
         poll, after = out.fresh("poll"), out.fresh("go")
         out.branch(due, poll, after, unlikely=True)
-        out.label(poll)
+        out.label(poll, always_after=True)
         status = out.op(f"call {self.poll}")
         self.unwind_if(out.op(f"icmp ne i32 {status}, 0"))
         out.jump(after)
-        out.label(after)
+        out.label(after, always_after=True)
         return True
 
     # Blocks ----------------------------------------------------------------------------------
@@ -163,6 +166,7 @@ class Body(Exits):
         results = self.slots(ty.results)
         end = self.out.fresh("end")
         self.labels.append(Label(end, results, len(self.stack) - len(ty.params), end, results))
+        self.labels[-1].then = self._now()
 
     def open_loop(self, ty: FuncType) -> None:
         self.loops = True
@@ -172,7 +176,11 @@ class Body(Exits):
         head, again, end = (self.out.fresh(name) for name in ("loop", "again", "end"))
         results = self.slots(ty.results)
         self.labels.append(Label(again, params, len(self.stack), end, results))
+        then = self.labels[-1].then = self._now()
         self.labels[-1].on_end = Loop(self, again, head).begin()
+        if then is not None:
+            # What the loop sets is not known yet.
+            self.known.recall(then, locals=False)
         self.load(params)
 
     def open_if(self, ty: FuncType) -> None:
@@ -183,15 +191,16 @@ class Body(Exits):
         results = self.slots(ty.results)
         then, other, end = (self.out.fresh(name) for name in ("then", "else", "end"))
         self.labels.append(Label(end, results, len(self.stack), end, results, other, params))
+        self.labels[-1].then = self._now()
         self.out.branch(condition, then, other)
-        self.out.label(then)
+        self.out.label(then, always_after=True)
         self.load(params)
 
     def open_else(self) -> None:
         label = self.labels[-1]
         self.leave_block(label)
         assert label.otherwise is not None
-        self.out.label(label.otherwise)
+        self._meet(label.otherwise, label)
         label.otherwise = None
         self.load(label.params)
 
@@ -200,14 +209,24 @@ class Body(Exits):
         self.leave_block(label)
         if label.otherwise is not None:
             # An `if` without `else`: its parameters are its results.
-            self.out.label(label.otherwise)
+            self._meet(label.otherwise, label)
             self.load(label.params)
             self.leave_block(label)
         self.labels.pop()
         if label.on_end is not None:
             label.on_end()
-        self.out.label(label.end)
+        self._meet(label.end, label)
         self.load(label.results)
+
+    def _now(self) -> Then | None:
+        # LLVM knows better where it optimises.
+        return self.known.now() if self.hoists else None
+
+    def _meet(self, name: str, label: Label) -> None:
+        """Start a block to which only what is in an open block leads."""
+        self.out.label(name)
+        if label.then is not None:
+            self.known.recall(label.then)
 
     def leave_block(self, label: Label) -> None:
         """Fall through to the end of the innermost block."""
@@ -246,9 +265,9 @@ class Body(Exits):
         else:
             taken = self.out.fresh("taken")
             self.out.branch(condition, taken, after)
-            self.out.label(taken)
+            self.out.label(taken, always_after=True)
             self._leave_for(label)
-        self.out.label(after)
+        self.out.label(after, always_after=True)
 
     def br_table(self, table: BrTable) -> None:
         index = self.pop()

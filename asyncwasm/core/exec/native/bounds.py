@@ -26,18 +26,31 @@ class Bounds:
         self._known: Final[dict[int, tuple[str, str, str]]] = {}
         body.out.after_calls = self._refresh
 
-    def of(self, memory: int) -> tuple[str, str]:
-        """The address and the size in bytes."""
+    def base(self, memory: int) -> str:
+        """The address."""
+        if self._is_read(memory):
+            cell = self._cell(memory)
+            return self._body.constant(f"load ptr, ptr {cell}, !invariant.load !4, {CTX}")
+        return self._body.out.op(f"load ptr, ptr {self._slots(memory)[0]}")
+
+    def size(self, memory: int) -> str:
+        """The size in bytes."""
         body, out = self._body, self._body.out
-        # Another thread may make it grow at any time.
-        shared = body.info.memories[memory].shared
-        if shared or body.hoists:
-            cell = body.item(Word.MEMORIES, memory, 16)
-            base = body.constant(f"load ptr, ptr {cell}, !invariant.load !4, {CTX}")
-            at = body.constant(f"getelementptr i64, ptr {cell}, i64 1")
-            return base, out.op(f"load i64, ptr {at}, {CTX}")
-        base, size, _ = self._known.get(memory) or self._know(memory)
-        return out.op(f"load ptr, ptr {base}"), out.op(f"load i64, ptr {size}")
+        if self._is_read(memory):
+            at = body.constant(f"getelementptr i64, ptr {self._cell(memory)}, i64 1")
+            return out.op(f"load i64, ptr {at}, {CTX}")
+        return out.op(f"load i64, ptr {self._slots(memory)[1]}")
+
+    def _is_read(self, memory: int) -> bool:
+        """Whether both are read where they are needed."""
+        # Another thread may make a shared one grow at any time.
+        return self._body.info.memories[memory].shared or self._body.hoists
+
+    def _cell(self, memory: int) -> str:
+        return self._body.item(Word.MEMORIES, memory, 16)
+
+    def _slots(self, memory: int) -> tuple[str, str, str]:
+        return self._known.get(memory) or self._know(memory)
 
     def _know(self, memory: int) -> tuple[str, str, str]:
         out = self._body.out

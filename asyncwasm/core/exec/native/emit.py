@@ -109,6 +109,8 @@ class Emitter:
         # What is done before the first of `lines`, and after every call.
         self.first: list[str] = []
         self.after_calls: Callable[[], list[str]] = list
+        # What is done where ways meet.
+        self.on_meeting: Callable[[], None] = lambda: None
         self.lines: list[str] = []
         self.block: str | None = "start"
         # What goes before everything else; a terminator to `start`.
@@ -144,9 +146,14 @@ class Emitter:
         self.allocas.append(f"  {name} = alloca {ty}")
         return name
 
-    def label(self, name: str) -> None:
-        """Start block `name`.  The block before must have ended."""
+    def label(self, name: str, *, always_after: bool = False) -> None:
+        """Start block `name`.  The block before must have ended.
+
+        `always_after` is whether what was written last, but for side ways out, always ran before.
+        """
         assert self.block is None
+        if not always_after:
+            self.on_meeting()
         self.lines.append(f"{name}:")
         self.block = name
 

@@ -90,7 +90,7 @@ class Exits(Operands):
             number = TRAPS.index((code, detail))
             self.traps.append((self.out.block, number << 32 | self.offset))
         self.out.branch(condition, "trap", after, unlikely=True)
-        self.out.label(after)
+        self.out.label(after, always_after=True)
 
     def trap(self, code: TrapCode) -> None:
         """Trap.  What follows is unreachable."""
@@ -110,7 +110,7 @@ class Exits(Operands):
         """Leave with a status, and the exception that goes with it, if the i1 holds."""
         after = self.out.fresh("ok")
         self.out.branch(condition, self._way_out(status), after, unlikely=True)
-        self.out.label(after)
+        self.out.label(after, always_after=True)
 
     def unwind(self, status: str, offset: str | None = None) -> None:
         """Leave with a status and the exception that goes with it.  The rest is unreachable."""

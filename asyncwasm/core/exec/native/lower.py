@@ -157,30 +157,38 @@ def _push_float(body: Body, name: str, ty: str, value: str, bits: int) -> None:
 def _wide_address(body: Body, memory: int, value: str) -> str:
     if body.info.memories[memory].index_type is IndexType.I64:
         return value
-    return body.out.op(f"zext i32 {value} to i64")
+    wide = body.known.wide.get(value)
+    if wide is None:
+        wide = body.known.wide[value] = body.out.op(f"zext i32 {value} to i64")
+    return wide
 
 
 def address(body: Body, arg: MemArg, width: int, value: str) -> str:
     """The address of an access of `width` bytes, in bounds; traps if it is not."""
     out = body.out
-    base, size = body.bounds.of(arg.memory)
+    base = body.bounds.base(arg.memory)
     start = _wide_address(body, arg.memory, value)
     last = arg.offset + width
-    if body.info.memories[arg.memory].index_type is IndexType.I64:
-        if last >= 1 << 64:
-            outside = "true"
-        else:
-            room = out.op(f"sub i64 {size}, {last}")
-            short = out.op(f"icmp ult i64 {size}, {last}")
-            beyond = out.op(f"icmp ugt i64 {start}, {room}")
-            outside = out.op(f"or i1 {short}, {beyond}")
-    else:
-        # 32 bits of address, 32 of offset and a few bytes never overflow 64 bits.
-        end = out.op(f"add nuw i64 {start}, {last}")
-        outside = out.op(f"icmp ugt i64 {end}, {size}")
-    body.trap_if(outside, TrapCode.MEMORY_OUT_OF_BOUNDS)
+    if body.known.inside.get((arg.memory, start), 0) < last:
+        outside = _is_outside(body, arg.memory, start, last)
+        body.trap_if(outside, TrapCode.MEMORY_OUT_OF_BOUNDS)
+        body.known.inside[arg.memory, start] = last
     offset = out.op(f"add i64 {start}, {arg.offset}") if arg.offset else start
     return out.op(f"getelementptr i8, ptr {base}, i64 {offset}")
+
+
+def _is_outside(body: Body, memory: int, start: str, last: int) -> str:
+    out, size = body.out, body.bounds.size(memory)
+    if body.info.memories[memory].index_type is IndexType.I64:
+        if last >= 1 << 64:
+            return "true"
+        room = out.op(f"sub i64 {size}, {last}")
+        short = out.op(f"icmp ult i64 {size}, {last}")
+        beyond = out.op(f"icmp ugt i64 {start}, {room}")
+        return out.op(f"or i1 {short}, {beyond}")
+    # 32 bits of address, 32 of offset and a few bytes never overflow 64 bits.
+    end = out.op(f"add nuw i64 {start}, {last}")
+    return out.op(f"icmp ugt i64 {end}, {size}")
 
 
 def _memory_access() -> None:
@@ -223,7 +231,7 @@ def _memory_access() -> None:
 
 @lowering("memory.size")
 def _memory_size(body: Body, imms: tuple[Any, ...]) -> None:
-    _, size = body.bounds.of(imms[0])
+    size = body.bounds.size(imms[0])
     ty = body.info.memories[imms[0]]
     pages = body.out.op(f"udiv i64 {size}, {ty.page_size}")
     _push_index(body, ty.index_type, pages)
@@ -246,7 +254,7 @@ def _memory_grow(body: Body, imms: tuple[Any, ...]) -> None:
 def _range(body: Body, memory: int, start: str, size: str) -> str:
     """The address of `size` bytes at `start`, in bounds; traps if they are not."""
     out = body.out
-    base, limit = body.bounds.of(memory)
+    base, limit = body.bounds.base(memory), body.bounds.size(memory)
     long = out.op(f"icmp ugt i64 {size}, {limit}")
     room = out.op(f"sub i64 {limit}, {size}")
     beyond = out.op(f"icmp ugt i64 {start}, {room}")

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from asyncwasm.core.types import ValType
 
 from .emit import ZEROS, Emitter, ir_type
+from .known import Known
 from .opaque import fence
 from .refs import NULL, REF, keep, release
 
@@ -47,6 +48,8 @@ class Operands:
         self.computed: Final[set[str]] = set()
         self.loaded: Final[set[str]] = set()
         self.stores_integers = False
+        self.known: Final = Known()
+        self.out.on_meeting = self.known.forget
 
     # Values ----------------------------------------------------------------------------------
 
@@ -162,14 +165,20 @@ class Operands:
     def get_local(self, index: int) -> None:
         """Push the value of a local."""
         ty, slot = self.locals[index]
-        value = self.out.op(f"load {ty}, ptr {slot}")
+        value = self.known.locals.get(index)
+        if value is None:
+            value = self.out.op(f"load {ty}, ptr {slot}")
+            if ty != REF:
+                self.known.locals[index] = value
         self.stack.append(Operand(ty, value, index if ty == REF else None))
 
     def set_local(self, index: int) -> None:
         """Pop a value into a local."""
         ty, slot = self.locals[index]
         if ty != REF:
-            self.out.do(f"store {ty} {self.pop()}, ptr {slot}")
+            value = self.pop()
+            self.known.set(index, value)
+            self.out.do(f"store {ty} {value}, ptr {slot}")
             return
         value = self.take(self.stack.pop())
         self.settle(index)
