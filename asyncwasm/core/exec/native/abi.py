@@ -9,14 +9,17 @@ other.
 A function that makes tail calls exists twice: `t<n>` may also return `TAIL`, which says that
 Python is to go on with a call that was parked, and `f<n>` sees to that.
 
-The context is an array of 64-bit words at the indices below; those called a list point to an
-array with one pointer per item of that index space.
+The context is an array of 64-bit words at the indices of `Word`; those called a list point to an
+array with one pointer per item of that index space.  After them it has words for `Items`.
 """
 
 from __future__ import annotations
 
 import enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from asyncwasm.core.module import ModuleInfo
 
 THROWN: Final = 2
 TAIL: Final = 3
@@ -38,26 +41,58 @@ class Word(enum.IntEnum):
     """A list: for each function its `Func` object, or null before it was asked for."""
     HELPERS = 4
     """A list: the Python callables of `Helper`."""
-    MEMORIES = 5
-    """A list: for each memory its two words, base address and size in bytes."""
-    GLOBALS = 6
-    """A list: for each global its 16 bytes, or for one of a reference type where that is held."""
-    TABLES = 7
-    """A list: for each table its Python list of elements."""
-    FUEL = 8
+    FUEL = 5
     """Points to the store's active fuel, a signed number."""
-    IMPORTS = 9
+    IMPORTS = 6
     """A list: for each imported function its slot, or null if only Python can call it."""
-    FUNCS = 10
+    FUNCS = 7
     """A list: for each function its `Func`, or null before `Helper.FUNC` was asked for it."""
-    ARGUMENTS = 11
+    ARGUMENTS = 8
     """Points to the store's area for arguments of tail calls; see `passing`."""
-    EXCEPTION = 12
+    EXCEPTION = 9
     """Points to the store's words for an exception that is on its way; see `thrown`."""
-    TAGS = 13
+    TAGS = 10
     """A list: for each tag its `Tag`."""
-    TYPES = 14
+    TYPES = 11
     """A list: for each type of the module its `DefType`."""
+
+
+class Items(enum.Enum):
+    """What a context has a word for each of, after `Word` and in this order."""
+
+    MEMORIES = "memories"
+    """Points to its two words, base address and size in bytes."""
+    TABLES = "tables"
+    """Points to its Python list of elements."""
+    CALLS = "calls"
+    """For each table, points to what is known of calls of its elements; see `indirect`."""
+    GLOBALS = "globals"
+    """Points to its 16 bytes, or for one of a reference type to where that is held."""
+
+
+def counts(info: ModuleInfo) -> dict[Items, int]:
+    """How many words a context has of each."""
+    return {
+        Items.MEMORIES: len(info.memories),
+        Items.TABLES: len(info.tables),
+        Items.CALLS: len(info.tables),
+        Items.GLOBALS: len(info.globals),
+    }
+
+
+def place(info: ModuleInfo, items: Items, index: int) -> int:
+    """Which word of a context that of an item is."""
+    before = len(Word)
+    for kind, count in counts(info).items():
+        if kind is items:
+            break
+        before += count
+    return before + index
+
+
+def context_words(info: ModuleInfo) -> int:
+    """How many words a context has."""
+    return len(Word) + sum(counts(info).values())
 
 
 # The words of a slot: the address of the word that holds the address of the function's code, or
@@ -138,8 +173,6 @@ class Helper(enum.IntEnum):
     SETTLE = 31
     """`(function)`: see to it that the function has code, if only such that calls its `Func`."""
 
-
-CONTEXT_WORDS: Final = len(Word)
 
 # Where CPython keeps what generated code reads directly; checked against the running
 # interpreter when the engine starts.  An `array.array` is like a list in this.

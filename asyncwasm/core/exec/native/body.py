@@ -14,7 +14,7 @@ from asyncwasm.core.binary.leb128 import read_u32
 from asyncwasm.core.types import DefType, FuncType
 from asyncwasm.errors import TrapCode
 
-from .abi import CONTEXT_WORDS, CONVENTION, TAIL_CONVENTION, Helper, Word
+from .abi import CONVENTION, TAIL_CONVENTION, Helper, Items, Word, context_words, place
 from .bounds import Bounds
 from .emit import ZEROS, helper_call, ir_type
 from .exits import CTX, TRAPS, Exits, NotCoveredError, Way
@@ -107,6 +107,11 @@ class Body(Exits):
     def item(self, word: Word, index: int, size: int = 0) -> str:
         """An item of one of the context's lists, as a pointer; these never change either."""
         at = self.constant(f"getelementptr ptr, ptr {self.word(word, 8 * index + 8)}, i64 {index}")
+        return self.constant(f"load ptr, ptr {at}, !invariant.load !4, {CTX}{_readable(size)}")
+
+    def own(self, items: Items, index: int, size: int = 0) -> str:
+        """What the context has a word for, as a pointer; they never change, either."""
+        at = self.constant(f"getelementptr ptr, ptr %ctx, i64 {place(self.info, items, index)}")
         return self.constant(f"load ptr, ptr {at}, !invariant.load !4, {CTX}{_readable(size)}")
 
     def constant(self, text: str) -> str:
@@ -354,7 +359,8 @@ class Body(Exits):
         start = self.info.bodies[self.index - self.info.imported_funcs].start
         lines: list[str] = []
         if stack:
-            self.traps.append(("entry", _OVERFLOW << 32 | start))
+            self.offset = start
+            self.traps.append(("entry", self.site(_OVERFLOW)))
             lines += [
                 f"  %entry.words = load ptr, ptr %ctx, !invariant.load !4, {CTX}",
                 f"  %entry.limit = load i64, ptr %entry.words, {CTX}",
@@ -415,7 +421,7 @@ class Body(Exits):
         tail = self.last_blocks()
         symbol = f"f{self.index}"
         name = f'@n{self.index} = private constant [{len(symbol) + 1} x i8] c"{symbol}\\00"'
-        params[0] = f"ptr dereferenceable({8 * CONTEXT_WORDS}) %ctx"
+        params[0] = f"ptr dereferenceable({8 * context_words(self.info)}) %ctx"
         listed = ", ".join(params)
         if self.tails:
             symbol = f"t{self.index}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from .abi import Word
+from .abi import Items, place
 from .exits import CTX
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Bounds:
         return self._body.info.memories[memory].shared or self._body.hoists
 
     def _cell(self, memory: int) -> str:
-        return self._body.item(Word.MEMORIES, memory, 16)
+        return self._body.own(Items.MEMORIES, memory, 16)
 
     def _slots(self, memory: int) -> tuple[str, str, str]:
         return self._known.get(memory) or self._know(memory)
@@ -55,21 +55,19 @@ class Bounds:
     def _know(self, memory: int) -> tuple[str, str, str]:
         out = self._body.out
         slots = out.alloca("ptr", "base"), out.alloca("i64", "size")
-        words, at, cell, base, place, size = (f"%{out.fresh('m')}" for _ in range(6))
-        item = f"%{out.fresh('m')}"
+        item, cell, base, size_at, size = (f"%{out.fresh('m')}" for _ in range(5))
+        number = place(self._body.info, Items.MEMORIES, memory)
         unchanging = f"!invariant.load !4, {CTX}"
         out.first += [
-            f"  {at} = getelementptr ptr, ptr %ctx, i64 {int(Word.MEMORIES)}",
-            f"  {words} = load ptr, ptr {at}, {unchanging}",
-            f"  {item} = getelementptr ptr, ptr {words}, i64 {memory}",
+            f"  {item} = getelementptr ptr, ptr %ctx, i64 {number}",
             f"  {cell} = load ptr, ptr {item}, {unchanging}",
             f"  {base} = load ptr, ptr {cell}, {unchanging}",
             f"  store ptr {base}, ptr {slots[0]}",
-            f"  {place} = getelementptr i64, ptr {cell}, i64 1",
-            f"  {size} = load i64, ptr {place}, {CTX}",
+            f"  {size_at} = getelementptr i64, ptr {cell}, i64 1",
+            f"  {size} = load i64, ptr {size_at}, {CTX}",
             f"  store i64 {size}, ptr {slots[1]}",
         ]
-        known = self._known[memory] = *slots, place
+        known = self._known[memory] = *slots, size_at
         return known
 
     def _refresh(self) -> list[str]:

@@ -26,6 +26,8 @@ CTX: Final = "!tbaa !2"
 # The places where references may be times the ways out: with more of them the places stay in
 # memory, because in registers each way would need a value for each.
 _MOST_MERGES: Final = 5_000
+# The offset from a body's start takes so many bits; larger bodies are interpreted.
+_OFFSET_BITS: Final = 24
 # Traps that generated code raises by number, with the suite's more exact texts.
 TRAPS: Final[tuple[tuple[TrapCode, str | None], ...]] = (
     *[(code, None) for code in TrapCode],
@@ -77,26 +79,29 @@ class Exits(Operands):
         # Whether anything is called, and whether by tail calls.
         self.calls = False
         self.tails = False
-        # Where in the module the instruction is that is being translated.
-        self.offset = 0
-        # Blocks that lead to `trap`, with the trap's number and the offset.
+        # Where in the module the body starts, and the instruction that is being translated.
+        self.start: Final = info.bodies[index - info.imported_funcs].start
+        self.offset = self.start
+        # Blocks that lead to `trap`, with the `site`.
         self.traps: Final[list[tuple[str, int]]] = []
         self.ways: Final[list[Way]] = []
+
+    def site(self, trap: int) -> int:
+        """A trap by number, and where: in 32 bits, for which no register is set aside."""
+        return trap << _OFFSET_BITS | self.offset - self.start
 
     def trap_if(self, condition: str, code: TrapCode, detail: str | None = None) -> None:
         """Trap if the i1 `condition` holds."""
         after = self.out.fresh("ok")
         if self.out.block is not None:
-            number = TRAPS.index((code, detail))
-            self.traps.append((self.out.block, number << 32 | self.offset))
+            self.traps.append((self.out.block, self.site(TRAPS.index((code, detail)))))
         self.out.branch(condition, "trap", after, unlikely=True)
         self.out.label(after, always_after=True)
 
     def trap(self, code: TrapCode) -> None:
         """Trap.  What follows is unreachable."""
         if self.out.block is not None:
-            number = TRAPS.index((code, None))
-            self.traps.append((self.out.block, number << 32 | self.offset))
+            self.traps.append((self.out.block, self.site(TRAPS.index((code, None)))))
         self.out.jump("trap")
 
     def _way_out(self, status: str, offset: str | None = None) -> str:
@@ -160,10 +165,12 @@ class Exits(Operands):
             sources = ", ".join(f"[ {site}, %{block} ]" for block, site in self.traps)
             lines += [
                 "trap:",
-                f"  %trap.site = phi i64 {sources}",
-                "  %trap.code = lshr i64 %trap.site, 32",
+                f"  %trap.site = phi i32 {sources}",
+                f"  %trap.number = lshr i32 %trap.site, {_OFFSET_BITS}",
+                "  %trap.code = zext i32 %trap.number to i64",
                 "  call void @raise_trap(ptr %ctx, i64 %trap.code)",
-                "  %trap.offset = trunc i64 %trap.site to i32",
+                f"  %trap.from = and i32 %trap.site, {(1 << _OFFSET_BITS) - 1}",
+                f"  %trap.offset = add i32 %trap.from, {self.start}",
                 "  br label %unwind",
             ]
             ways.append(Way("trap", "%trap.offset", "1"))

@@ -150,7 +150,7 @@ def new_none() -> str:
     return c_call("Py_NewRef", f"{NULL}")
 
 
-def _define(
+def define(
     name: str, ty: FuncType, out: Emitter, *, tail: bool, others: str = "", attributes: str = ""
 ) -> str:
     """A native function with this body, and parameters before those of `ty`."""
@@ -177,10 +177,10 @@ def call_import(index: int, ty: FuncType, *, tail: bool = False) -> str:
     out.label("python")
     if not tail:
         _forward_to_python(out, index, ty)
-        return _define(f"f{index}", ty, out, tail=False)
+        return define(f"f{index}", ty, out, tail=False)
     slow = call_python(index, ty, tail=True, name="python")
-    _forward(out, f"@tpython{index}", "%ctx", ty, tail=True)
-    return f"{_define(f't{index}', ty, out, tail=True)}\n{slow}"
+    forward(out, f"@tpython{index}", "%ctx", ty, tail=True)
+    return f"{define(f't{index}', ty, out, tail=True)}\n{slow}"
 
 
 def _prefix(tail: bool) -> str:
@@ -194,7 +194,7 @@ def call_python(index: int, ty: FuncType, *, tail: bool = False, name: str = "")
     """
     out = Emitter()
     _call_by_index(out, index, ty, tail=tail)
-    return _define(f"{_prefix(tail)}{name}{index}", ty, out, tail=tail, attributes="noinline ")
+    return define(f"{_prefix(tail)}{name}{index}", ty, out, tail=tail, attributes="noinline ")
 
 
 def _call_by_index(out: Emitter, index: int, ty: FuncType, *, tail: bool) -> None:
@@ -205,7 +205,7 @@ def _call_by_index(out: Emitter, index: int, ty: FuncType, *, tail: bool) -> Non
 
 
 def _forward_to_python(out: Emitter, index: int, ty: FuncType) -> None:
-    _forward(out, f"@{python_name(ty)}", "%ctx", ty, tail=False, others=f", i64 {index}")
+    forward(out, f"@{python_name(ty)}", "%ctx", ty, tail=False, others=f", i64 {index}")
 
 
 _LETTERS: Final = {"i32": "i", "i64": "l", "float": "f", "double": "d", "ptr": "r"}
@@ -238,13 +238,13 @@ def _call_numbered(out: Emitter, ty: FuncType) -> None:
     looked_in = out.block
     out.branch(out.op(f"icmp eq ptr {known}, null"), "make", "call", unlikely=True)
     out.label("make")
-    _helper_or_fail(out, Helper.FUNC, ty, "%index")
+    helper_or_fail(out, Helper.FUNC, ty, "%index")
     made = out.op(f"load ptr, ptr {item}")
     made_in = out.block
     out.jump("call")
     out.label("call")
     func = out.op(f"phi ptr [ {known}, %{looked_in} ], [ {made}, %{made_in} ]")
-    _call_func(out, func, ty)
+    call_func(out, func, ty)
 
 
 def any_null(out: Emitter, pointers: list[str]) -> str:
@@ -255,7 +255,7 @@ def any_null(out: Emitter, pointers: list[str]) -> str:
     return found
 
 
-def _call_func(out: Emitter, func: str, ty: FuncType) -> None:
+def call_func(out: Emitter, func: str, ty: FuncType) -> None:
     """Call the `fn` of a `Func` object with `%p0` … and return its results."""
     fn = out.op(c_call("PyObject_GetAttrString", func, "@.fn"))
     count = len(ty.params)
@@ -299,7 +299,7 @@ def _unpack(out: Emitter, result: str, ty: FuncType) -> None:
     out.end(f"ret {value}")
 
 
-def _helper_or_fail(out: Emitter, helper: Helper, ty: FuncType, *operands: str) -> str:
+def helper_or_fail(out: Emitter, helper: Helper, ty: FuncType, *operands: str) -> str:
     """Call a Python helper; its result.  Returns from a function of type `ty` if it raises."""
     at = out.op(f"getelementptr ptr, ptr %ctx, i64 {int(Word.HELPERS)}")
     listed = out.op(f"load ptr, ptr {at}")
@@ -366,7 +366,7 @@ def finisher(index: int, ty: FuncType) -> str:
     item = out.op(f"getelementptr ptr, ptr {listed}, i64 {int(Helper.FINISH)}")
     helper = out.op(f"load ptr, ptr {item}")
     _unpack(out, out.op(f"call ptr @call_object(ptr {helper}, ptr null, i64 0)"), ty)
-    return _define(f"f{index}", ty, out, tail=False)
+    return define(f"f{index}", ty, out, tail=False)
 
 
 def _params(ty: FuncType) -> list[tuple[str, str]]:
@@ -387,7 +387,7 @@ def lazy(index: int, ty: FuncType, cell: str, way: str = "") -> str:
         return code
 
     def go(code: str, *, tail: bool) -> None:
-        _forward(out, out.op(f"inttoptr i64 {code} to ptr"), "%ctx", ty, tail=tail)
+        forward(out, out.op(f"inttoptr i64 {code} to ptr"), "%ctx", ty, tail=tail)
 
     if way:
         code = code_at(way, "plain", "tail")
@@ -412,12 +412,13 @@ def lazy(index: int, ty: FuncType, cell: str, way: str = "") -> str:
         out.jump("go")
         out.label("go")
         go(out.op(f"phi i64 [ {known}, %start ], [ {made}, %settled ]"), tail=False)
-    return _define(f"{_prefix(bool(way))}{index}", ty, out, tail=bool(way), attributes="noinline ")
+    return define(f"{_prefix(bool(way))}{index}", ty, out, tail=bool(way), attributes="noinline ")
 
 
-def _forward(
+def forward(
     out: Emitter, target: str, context: str, ty: FuncType, *, tail: bool, others: str = ""
 ) -> None:
+    """Call a function with `%p0` … and return what it returns; `others` goes before those."""
     returns = result_type(ty.results)
     if tail:
         kind = f"musttail call {TAIL_CONVENTION}"
@@ -430,44 +431,27 @@ def _forward(
     out.end(f"ret {returns} {result}")
 
 
-def indirect(ty: DefType, *, tail: bool = False) -> str:
-    """`findirect_<type>`: call an element of a table after checking its type.
+def indirect(ty: DefType) -> str:
+    """`tindirect_<type>`: the tail call of a table's element, after checking its type.
 
-    Or `tindirect_<type>`, the tail call.  An element whose `Func.fast` is set has its slot there;
-    with any other, Python decides.
+    An element whose `Func.fast` is set has its slot there; with any other, Python decides.  For
+    other calls see `indirect`.
     """
     out = Emitter()
-    func_type = ty.func
     none = out.op(f"icmp eq ptr %func, {NULL}")
     out.branch(none, "slow", "some", unlikely=True)
     out.label("some")
-    data = _fast(out)
+    data = fast_path(out, "%func")
     type_at = out.op(f"getelementptr i64, ptr {data}, i64 {SLOT_TYPE}")
     found = out.op(f"load i64, ptr {type_at}")
     out.branch(out.op(f"icmp eq i64 {found}, {id(ty)}"), "typed", "slow")
     out.label("typed")
-    _call_slot(out, data, func_type, "slow", tail=tail)
+    _call_slot(out, data, ty.func, "slow", tail=True)
     out.label("slow")
+    operands = ("i64", "%table"), ("i64", "%index"), ("i64", str(id(ty)))
+    _park(out, Helper.PARK_INDIRECT, ty.func, *operands)
     others = ", i64 %table, i64 %index, ptr %func"
-    name = f"{_prefix(tail)}indirect_{id(ty):x}"
-    if tail:
-        operands = ("i64", "%table"), ("i64", "%index"), ("i64", str(id(ty)))
-        _park(out, Helper.PARK_INDIRECT, func_type, *operands)
-        return _define(name, func_type, out, tail=True, others=others)
-    # In a function of its own, for the fast way to be small and without a frame.
-    _forward(out, f"@slow{name}", "%ctx", func_type, tail=False, others=others)
-    slow = Emitter()
-    callee = _helper_or_fail(slow, Helper.INDIRECT, func_type, "%table", "%index", str(id(ty)))
-    _call_func(slow, slow.op(f"inttoptr i64 {callee} to ptr"), func_type)
-    attributes = "noinline cold "
-    return "\n".join(
-        [
-            _define(name, func_type, out, tail=False, others=others),
-            _define(
-                f"slow{name}", func_type, slow, tail=False, others=others, attributes=attributes
-            ),
-        ]
-    )
+    return define(f"tindirect_{id(ty):x}", ty.func, out, tail=True, others=others)
 
 
 def reference(ty: DefType, *, tail: bool = False) -> str:
@@ -476,12 +460,14 @@ def reference(ty: DefType, *, tail: bool = False) -> str:
     Or `treference_<type>`, the tail call, which takes over the reference's count.
     """
     out = Emitter()
-    _call_slot(out, _fast(out), ty.func, "slow", tail=tail, release="%func" if tail else "")
+    _call_slot(
+        out, fast_path(out, "%func"), ty.func, "slow", tail=tail, release="%func" if tail else ""
+    )
     out.label("slow")
     others = ", ptr %func"
     if tail:
         _park(out, Helper.PARK_REF, ty.func, (refs.REF, "%func"), release="%func")
-        return _define(f"treference_{id(ty):x}", ty.func, out, tail=True, others=others)
+        return define(f"treference_{id(ty):x}", ty.func, out, tail=True, others=others)
     out.do(HOLD)
     at = out.op(f"getelementptr ptr, ptr %ctx, i64 {int(Word.HELPERS)}")
     listed = out.op(f"load ptr, ptr {at}")
@@ -497,28 +483,27 @@ def reference(ty: DefType, *, tail: bool = False) -> str:
     out.label("found")
     callee = out.op(c_call("PyLong_AsVoidPtr", found))
     out.do(c_call("Py_DecRef", found))
-    _call_func(out, callee, ty.func)
-    return _define(f"freference_{id(ty):x}", ty.func, out, tail=False, others=others)
+    call_func(out, callee, ty.func)
+    return define(f"freference_{id(ty):x}", ty.func, out, tail=False, others=others)
 
 
 def plain_way(index: int, ty: FuncType) -> str:
     """`t<index>` for a native function that makes no tail calls."""
     out = Emitter()
-    _forward(out, f"@f{index}", "%ctx", ty, tail=False)
-    return _define(f"t{index}", ty, out, tail=True)
+    forward(out, f"@f{index}", "%ctx", ty, tail=False)
+    return define(f"t{index}", ty, out, tail=True)
 
 
 STUBS: Final[dict[str, Callable[[DefType], str]]] = {
-    "findirect": indirect,
     "freference": reference,
-    "tindirect": partial(indirect, tail=True),
+    "tindirect": indirect,
     "treference": partial(reference, tail=True),
 }
 
 
-def _fast(out: Emitter) -> str:
-    """Where the three words of `%func`'s fast path are; goes to `slow` without one."""
-    at = out.op(f"getelementptr i8, ptr %func, i64 {fast_offset()}")
+def fast_path(out: Emitter, func: str) -> str:
+    """Where the words of a `Func`'s slot are; goes to `slow` if it has none."""
+    at = out.op(f"getelementptr i8, ptr {func}, i64 {fast_offset()}")
     fast = out.op(f"load ptr, ptr {at}")
     out.branch(out.op(f"icmp eq ptr {fast}, null"), "slow", "known", unlikely=True)
     out.label("known")
@@ -543,7 +528,7 @@ def _call_slot(
         context = out.op(f"load ptr, ptr {context_at}, !invariant.load !4, {CTX}")
         if release:
             refs.release(out, release)
-        _forward(out, out.op(f"inttoptr i64 {code} to ptr"), context, ty, tail=tail)
+        forward(out, out.op(f"inttoptr i64 {code} to ptr"), context, ty, tail=tail)
 
     if tail:
         go(SLOT_TAIL, "plain", "tail", tail=True)

@@ -10,7 +10,7 @@ from asyncwasm.core.isa.table import BY_NAME
 from asyncwasm.core.types import IndexType
 from asyncwasm.errors import TrapCode
 
-from .abi import Helper, Word
+from .abi import Helper, Items
 from .body import MEM, Body
 from .emit import ir_type
 from .exits import CTX
@@ -96,7 +96,7 @@ def _local_tee(body: Body, imms: tuple[Any, ...]) -> None:
 def _global_get(body: Body, imms: tuple[Any, ...]) -> None:
     ty = body.info.globals[imms[0]]
     name = ir_type(ty.content)
-    place = body.item(Word.GLOBALS, imms[0], 8)
+    place = body.own(Items.GLOBALS, imms[0], 8)
     if name == REF and ty.mutable:
         body.push_counted(get(body.out, place))
     else:
@@ -108,7 +108,7 @@ def _global_get(body: Body, imms: tuple[Any, ...]) -> None:
 def _global_set(body: Body, imms: tuple[Any, ...]) -> None:
     ty = ir_type(body.info.globals[imms[0]].content)
     value = body.take(body.stack.pop())
-    place = body.item(Word.GLOBALS, imms[0], 8)
+    place = body.own(Items.GLOBALS, imms[0], 8)
     if ty == REF:
         put(body.out, place, value)
     else:

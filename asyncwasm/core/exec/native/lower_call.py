@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from asyncwasm.core.types import DefType, FuncType, IndexType
 from asyncwasm.errors import TrapCode
 
-from .abi import CONVENTION, LIST_ITEMS, LIST_SIZE, Word
+from . import indirect
+from .abi import CONVENTION, LIST_ITEMS, LIST_SIZE, Items
 from .exits import result_type
 from .lower import lowering
 from .operands import Operand
@@ -45,7 +46,7 @@ def _call(body: Body, imms: tuple[Any, ...]) -> None:
 def table_items(body: Body, table: int) -> tuple[str, str]:
     """How many elements a table has, and where they are; both may change with any call."""
     out = body.out
-    listed = body.item(Word.TABLES, table, LIST_ITEMS + 8)
+    listed = body.own(Items.TABLES, table, LIST_ITEMS + 8)
     at = out.op(f"getelementptr i8, ptr {listed}, i64 {LIST_SIZE}")
     size = out.op(f"load i64, ptr {at}, {PYTHON}")
     at = out.op(f"getelementptr i8, ptr {listed}, i64 {LIST_ITEMS}")
@@ -95,8 +96,9 @@ def _element(body: Body, table: int, index: str) -> list[str]:
 def _call_indirect(body: Body, imms: tuple[Any, ...]) -> None:
     type_index, table = imms
     defined: DefType = body.info.types[type_index]
-    element = _element(body, table, _pop_element(body, table))
-    _emit_call(body, _stub(body, "findirect", defined), element, defined.func, _NOTHING)
+    index = wide_index(body, table, body.pop())
+    stub = _stub(body, indirect.name(table), defined)
+    _emit_call(body, stub, ["ptr %ctx", f"i64 {index}"], defined.func, _NOTHING)
 
 
 @lowering("return_call_indirect")

@@ -26,6 +26,7 @@ METADATA: Final = """
 !12 = !{!11, !11, i64 0}
 !13 = distinct !{!13, !14}
 !14 = !{!"llvm.loop.unroll.disable"}
+!15 = !{!"branch_weights", i32 1048576, i32 1}
 """
 
 

@@ -18,9 +18,10 @@ from asyncwasm.core.runtime.words import SEEN
 from asyncwasm.core.types import NumType
 from asyncwasm.errors import Trap, TrapCode
 
-from .abi import CONTEXT_WORDS, Word
+from .abi import Word, context_words
 from .exits import TRAPS
 from .gates import data_address
+from .indirect import words
 from .operations import aggregate_operations, operations, raise_thrown
 from .support import slot_offset
 from .ticker import tick
@@ -125,20 +126,10 @@ class InstanceState:
         self._settled = settled
         store = instance.store
         self.filename: Final = ctypes.create_string_buffer(f"<wasm {number}>".encode())
-        # Memories and globals are the instance's own and stay; pointers to them are enough.
-        self.memories: Final = array("Q", [m.cell_address() for m in instance.memories])
-        self.globals: Final = array(
-            "Q",
-            [
-                cell_of(item)
-                if isinstance(item.type.content, NumType)
-                else id(item) + slot_offset(Global, "value")
-                for item in instance.globals
-            ],
-        )
         self.types: Final = array("Q", [id(t) for t in instance.info.types])
         self.tags: Final = array("Q", [id(t) for t in instance.tags])
-        self.tables: Final = array("Q", [id(t.elements) for t in instance.tables])
+        # What the instance knows of calls of tables' elements.
+        self._calls: Final = [array("Q", bytes(8 * words(t))) for t in instance.info.tables]
         self._stand_ins: Final[dict[Func, _StandIn]] = {}
         self.callables: Final = array(
             "Q", [0 if f is None else id(self._callee(f)) for f in instance.funcs]
@@ -172,22 +163,30 @@ class InstanceState:
             self._settle,
         ]
         self._helper_pointers: Final = array("Q", [id(h) for h in self._helpers])
-        context = [0] * CONTEXT_WORDS
+        context = [0] * len(Word)
         context[Word.STACK_LIMIT] = store.interrupt.address
         context[Word.INTERRUPT] = store.interrupt.address + 8 * SEEN
         context[Word.FILENAME] = ctypes.addressof(self.filename)
         context[Word.CALLABLES] = address_of(self.callables)
         context[Word.HELPERS] = address_of(self._helper_pointers)
-        context[Word.MEMORIES] = address_of(self.memories)
         context[Word.FUNCS] = address_of(self.funcs)
         context[Word.ARGUMENTS] = address_of(store.interrupt.arguments)
         context[Word.EXCEPTION] = address_of(store.interrupt.exception)
         context[Word.TYPES] = address_of(self.types)
         context[Word.TAGS] = address_of(self.tags)
-        context[Word.GLOBALS] = address_of(self.globals)
-        context[Word.TABLES] = address_of(self.tables)
         context[Word.IMPORTS] = address_of(self.imports)
         context[Word.FUEL] = address_of(store.fuel)
+        # These are the instance's own and stay; pointers to them are enough.
+        context += [memory.cell_address() for memory in instance.memories]
+        context += [id(table.elements) for table in instance.tables]
+        context += map(address_of, self._calls)
+        context += [
+            cell_of(item)
+            if isinstance(item.type.content, NumType)
+            else id(item) + slot_offset(Global, "value")
+            for item in instance.globals
+        ]
+        assert len(context) == context_words(instance.info)
         self.context: Final = array("Q", context)
         self.address: Final = address_of(self.context)
 
@@ -250,7 +249,10 @@ class InstanceState:
         return atomics.notify(self._here().memories[memory], address, count)
 
     def _element(self, table: int, index: int, type_id: int) -> Func:
-        func: Func | None = self._here().tables[table].elements[index]
+        elements = self._here().tables[table].elements
+        if index >= len(elements):
+            raise Trap(TrapCode.TABLE_OUT_OF_BOUNDS, "undefined element")
+        func: Func | None = elements[index]
         if func is None:
             raise Trap(TrapCode.INDIRECT_CALL_TO_NULL, f"uninitialized element {index}")
         if not any(id(ty) == type_id for ty in func.type.supers):

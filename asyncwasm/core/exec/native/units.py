@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from asyncwasm.errors import ResourceLimitError, ValidationError
 
-from . import bridges, opaque, recycling, ticker
+from . import bridges, indirect, opaque, recycling, ticker
 from .body import LARGEST, Body
 from .cache import flush
 from .compiler import MODULE, CompileError, Unit, compile_unit, emit
@@ -275,10 +275,14 @@ class ModuleCode:
         text = "\n".join([*parts, ""])
         for kind, ty in content.stubs:
             number = self._number_of(ty)
-            stub = STUBS[kind](ty).replace(str(id(ty)), _word("type", number))
+            stub = self._stub(kind, ty).replace(str(id(ty)), _word("type", number))
             stub = stub.replace(f"_{id(ty):x}", f"_{number}")
             text = text.replace(f"@{kind}_{id(ty):x}", f"@{kind}_{number}") + stub + "\n"
         return text
+
+    def _stub(self, kind: str, ty: DefType) -> str:
+        kind, _, table = kind.partition("_")
+        return indirect.stub(self.info, int(table), ty) if table else STUBS[kind](ty)
 
     def _number_of(self, ty: DefType) -> int:
         return next(n for n, known in enumerate(self.info.types) if known is ty)
