@@ -13,16 +13,18 @@ from asyncwasm.core.isa.numeric import f32_from_bits
 from asyncwasm.core.types import F32, F64, I32, I64, V128, PackedType, StorageType
 from asyncwasm.errors import Trap, TrapCode
 
-from .aggregates import CODES, ArrayRef, Elements, elements_of
+from .aggregates import ArrayRef, Elements, elements_of
+from .storage import INLINE
 
-# How numbers are in data segments; singles are read as bits.
-_LETTERS: Final[dict[StorageType, str]] = {
-    PackedType.I8: "B",
-    PackedType.I16: "H",
-    I32: "I",
-    I64: "Q",
-    F32: "I",
-    F64: "d",
+# How numbers are in data segments: letters of `array`, and sizes; singles are read as bits.
+_LETTERS: Final[dict[StorageType, tuple[str, int]]] = {
+    PackedType.I8: ("B", 1),
+    PackedType.I16: ("H", 2),
+    I32: ("I", 4),
+    I64: ("Q", 8),
+    F32: ("I", 4),
+    F64: ("d", 8),
+    V128: ("B", 16),
 }
 
 
@@ -30,20 +32,19 @@ def data_elements(
     data: bytes | memoryview, storage: StorageType, start: int, count: int
 ) -> Elements:
     """`count` raw elements from byte `start` of a data segment."""
-    letter = _LETTERS.get(storage, "B")
-    made: array[Any] = array(letter)
-    size = 16 if storage is V128 else made.itemsize
+    letter, size = _LETTERS[storage]
     end = start + size * count
     if end > len(data):
         raise Trap(TrapCode.MEMORY_OUT_OF_BOUNDS)
+    chosen = bytes(data[start:end])
     if storage is V128:
-        return [bytes(data[i : i + 16]) for i in range(start, end, 16)]
-    made.frombytes(data[start:end])
+        return [chosen[i : i + 16] for i in range(0, len(chosen), 16)]
+    made: array[Any] = array(letter, chosen)
     if sys.byteorder == "big":
         made.byteswap()
     if storage is F32:
         return elements_of(F32, map(f32_from_bits, made))
-    return made if CODES.get(storage) == letter else elements_of(storage, made)
+    return made if INLINE else made.tolist()
 
 
 def segment_elements(elements: list[Any], start: int, count: int) -> list[Any]:

@@ -158,12 +158,12 @@ def adopt_classes(*steps: Callable[[type[StructRef]], None]) -> None:
     New ones have no objects yet.
     """
     with _lock:
+        _steps.extend(steps)
         for step in steps:
             todo: list[Any] = StructRef.__subclasses__()
             for cls in todo:
                 step(cls)
                 todo += cls.__subclasses__()
-        _steps.extend(steps)
 
 
 def _make_class(ty: DefType) -> type[StructRef]:
@@ -182,7 +182,9 @@ def _make_class(ty: DefType) -> type[StructRef]:
             give_types(made, inherited, tuple(field.storage for field in fields[inherited:]))
             for step in _steps:
                 step(made)
-            ty.objects = made
+            # Finalizers of garbage may have been here meanwhile.
+            if ty.objects is None:
+                ty.objects = made
         found: type[StructRef] = ty.objects
         return found
 

@@ -147,6 +147,28 @@ def test_classes_go_with_their_types():
     assert gone() is None
 
 
+def test_finalizers_may_want_the_class_that_is_being_made():
+    ty = struct_type(I64, I64, I32, I64)
+    found = []
+
+    class Garbage:
+        def __del__(self) -> None:
+            found.append(struct_class(ty))
+
+    thresholds = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        for _ in range(20):
+            ring = [Garbage()]
+            ring.append(ring)
+            del ring
+            found.append(struct_class(ty))
+    finally:
+        gc.set_threshold(*thresholds)
+    assert len(found) > 20
+    assert len(set(found)) == 1
+
+
 def test_the_class_is_not_for_others():
     with pytest.raises(TypeError, match="^type `StructRef` is not an acceptable base type$"):
         type("Own", (StructRef,), {})

@@ -206,6 +206,8 @@ C_FUNCTIONS: Final = {
     "PyBytes_FromStringAndSize": "ptr (ptr, i64)",
     "PyList_New": "ptr (i64)",
     "PyList_SetItem": "i32 (ptr, i64, ptr)",
+    "PyList_GetSlice": "ptr (ptr, i64, i64)",
+    "PyList_SetSlice": "i32 (ptr, i64, i64, ptr)",
     "PyThread_get_thread_ident": "i64 ()",
     "PyEval_SaveThread": "ptr ()",
     "PyEval_RestoreThread": "void (ptr)",

@@ -25,8 +25,13 @@ SIZES: Final = {"i8": 1, "i16": 2, "i32": 4, "i64": 8, "double": 8}
 _ZEROS: Final = {held: array(code, [0]) for held, code in zip(SIZES, "BHIQd", strict=True)}
 
 
-def one_zero(held: str) -> str:
-    """An `array.array` of one zero, as an IR constant."""
+_NULLS: Final = [None]
+
+
+def one_zero(held: str | None) -> str:
+    """The elements of an array of one zero or null, as an IR constant."""
+    if held is None:
+        return object_address(_NULLS, "zero.reference")
     return object_address(_ZEROS[held], f"zero.{held}")
 
 
@@ -51,6 +56,25 @@ set:
 fail:
   call void @drop(ptr %elements)
   ret ptr null
+}}
+define internal void @fill_references(ptr %at, ptr %value, i64 %count) {{
+start:
+  br label %look
+look:
+  %i = phi i64 [ 0, %start ], [ %next, %put ]
+  %done = icmp eq i64 %i, %count
+  br i1 %done, label %end, label %put
+put:
+  %to = getelementptr ptr, ptr %at, i64 %i
+  %old = load ptr, ptr %to, {PYTHON}
+  call void @keep(ptr %value)
+  call void @to_python(ptr %value)
+  store ptr %value, ptr %to, {PYTHON}
+  call void @drop(ptr %old)
+  %next = add nuw i64 %i, 1
+  br label %look
+end:
+  ret void
 }}{"".join(map(_fill, SIZES))}"""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from asyncwasm.core.runtime.gc import MAX_ARRAY_LENGTH
-from asyncwasm.core.types import ArrayType, StorageType
+from asyncwasm.core.types import V128, ArrayType, StorageType
 from asyncwasm.errors import TrapCode
 
 from .abi import LIST_ITEMS, LIST_SIZE, Helper
@@ -76,14 +76,12 @@ def _element(body: Body, array: Operand, held: str | None, index: str) -> str:
     return _place(body, elements, held, wide)
 
 
-def _range(body: Body, elements: str, held: str, start: str, count: str) -> str:
-    """The place of the first of some elements; traps unless all are there."""
-    out = body.out
-    start = out.op(f"zext i32 {start} to i64")
-    end = out.op(f"add nuw i64 {start}, {count}")
-    outside = out.op(f"icmp ugt i64 {end}, {_size(body, elements)}")
+def _check(body: Body, elements: str, start: str, count: str) -> str:
+    """The end of some elements; traps unless all are there."""
+    end = body.out.op(f"add nuw i64 {start}, {count}")
+    outside = body.out.op(f"icmp ugt i64 {end}, {_size(body, elements)}")
     body.trap_if(outside, TrapCode.ARRAY_OUT_OF_BOUNDS)
-    return _place(body, elements, held, start)
+    return end
 
 
 def _get(name: str) -> None:
@@ -140,8 +138,8 @@ def _push_wrapped(body: Body, index: int, elements: str) -> None:
     body.push_counted(made)
 
 
-def _zeros(body: Body, held: str, count: str) -> str:
-    """The elements of a new array of numbers; traps if there is no memory for so many."""
+def _zeros(body: Body, held: str | None, count: str) -> str:
+    """The elements of a new array, zeros or nulls; traps if there is no memory for so many."""
     out = body.out
     zeros = out.op(c_call("PySequence_Repeat", one_zero(held), count))
     failed, ready = out.fresh("failed"), out.fresh("ready")
@@ -153,43 +151,35 @@ def _zeros(body: Body, held: str, count: str) -> str:
     return zeros
 
 
+def _push_filled(body: Body, index: int, value: Operand, length: str, *, default: bool) -> None:
+    """Push a new array of as many times a value, which was popped: its type's default, or any."""
+    out = body.out
+    storage = _storage(body, index)
+    if storage is V128:
+        operands = ("i32", str(index)), (value.ty, value.value), ("i32", length)
+        body.push_counted(ask(body, Helper.ARRAY_NEW, REF, *operands))
+        return
+    large = out.op(f"icmp ugt i32 {length}, {MAX_ARRAY_LENGTH}")
+    body.trap_if(large, TrapCode.ALLOCATION_TOO_LARGE)
+    count = out.op(f"zext i32 {length} to i64")
+    elements = _zeros(body, _held(storage), count)
+    if not default:
+        _fill(body, _place(body, elements, None, "0"), storage, value, count)
+        body.give_up(value)
+    _push_wrapped(body, index, elements)
+
+
 @lowering("array.new")
 def _new(body: Body, imms: tuple[Any, ...]) -> None:
-    length, value = body.pop(), body.stack.pop()
-    storage = _storage(body, imms[0])
-    held = _held(storage)
-    if held is None:
-        _push_filled(body, imms[0], value, length)
-        return
-    zeros = _counted_zeros(body, held, length)
-    number = as_held(body, held, storage, body.as_value(value))
-    count = body.out.op(f"zext i32 {length} to i64")
-    _fill(body, _place(body, zeros, held, "0"), held, number, count)
-    _push_wrapped(body, imms[0], zeros)
+    length = body.pop()
+    _push_filled(body, imms[0], body.stack.pop(), length, default=False)
 
 
 @lowering("array.new_default")
 def _new_default(body: Body, imms: tuple[Any, ...]) -> None:
     length = body.pop()
-    storage = _storage(body, imms[0])
-    held = _held(storage)
-    if held is None:
-        _push_filled(body, imms[0], default(body, storage), length)
-    else:
-        _push_wrapped(body, imms[0], _counted_zeros(body, held, length))
-
-
-def _counted_zeros(body: Body, held: str, length: str) -> str:
-    large = body.out.op(f"icmp ugt i32 {length}, {MAX_ARRAY_LENGTH}")
-    body.trap_if(large, TrapCode.ALLOCATION_TOO_LARGE)
-    return _zeros(body, held, body.out.op(f"zext i32 {length} to i64"))
-
-
-def _push_filled(body: Body, index: int, value: Operand, length: str) -> None:
-    given = kept_type(_storage(body, index)), value.value
-    made = ask(body, Helper.ARRAY_NEW, REF, ("i32", str(index)), given, ("i32", length))
-    body.give_up(value)
-    body.push_counted(made)
+    value = default(body, _storage(body, imms[0]))
+    _push_filled(body, imms[0], value, length, default=True)
 
 
 @lowering("array.new_fixed")
@@ -228,46 +218,59 @@ _new_from("array.new_elem", Helper.ARRAY_NEW_ELEM)
 # Many elements -----------------------------------------------------------------------------------
 
 
-def _fill(body: Body, place: str, held: str, number: str, count: str) -> None:
-    body.out.do(f"call void @fill_{held}(ptr {place}, {held} {number}, i64 {count})")
+def _fill(body: Body, place: str, storage: StorageType, value: Operand, count: str) -> None:
+    """Set elements from a place on to a value, which is not given up."""
+    held = _held(storage)
+    if held is None:
+        body.out.do(f"call void @fill_references(ptr {place}, ptr {value.value}, i64 {count})")
+    else:
+        number = as_held(body, held, storage, body.as_value(value))
+        body.out.do(f"call void @fill_{held}(ptr {place}, {held} {number}, i64 {count})")
 
 
 @lowering("array.fill")
 def _array_fill(body: Body, imms: tuple[Any, ...]) -> None:
+    out = body.out
     count = body.pop()
     value, start = body.stack.pop(), body.pop()
     array = body.stack.pop()
     storage = _storage(body, imms[0])
-    held = _held(storage)
-    if held is None:
-        given = kept_type(storage), value.value
-        operands = (REF, array.value), ("i32", start), given, ("i32", count)
+    if storage is V128:
+        operands = (REF, array.value), ("i32", start), (value.ty, value.value), ("i32", count)
         ask(body, Helper.ARRAY_FILL, None, *operands)
-        body.give_up(value)
     else:
-        size = body.out.op(f"zext i32 {count} to i64")
-        place = _range(body, _elements(body, array), held, start, size)
-        _fill(body, place, held, as_held(body, held, storage, body.as_value(value)), size)
+        elements = _elements(body, array)
+        start, count = (out.op(f"zext i32 {n} to i64") for n in (start, count))
+        _check(body, elements, start, count)
+        _fill(body, _place(body, elements, _held(storage), start), storage, value, count)
+    body.give_up(value)
     body.give_up(array)
 
 
 @lowering("array.copy")
 def _copy(body: Body, imms: tuple[Any, ...]) -> None:
+    out = body.out
     start, count = body.pop_many(2)
     source, to = body.stack.pop(), body.pop()
     target = body.stack.pop()
     held = _held(_storage(body, imms[0]))
+    written, read = _elements(body, target), _elements(body, source)
+    start, to, count = (out.op(f"zext i32 {n} to i64") for n in (start, to, count))
+    last = _check(body, written, to, count)
+    end = _check(body, read, start, count)
     if held is None:
-        places = (REF, target.value), ("i32", to), (REF, source.value), ("i32", start)
-        ask(body, Helper.ARRAY_COPY, None, *places, ("i32", count))
+        # What was there before is released, which may run anything, after all has its place.
+        body.calls = True
+        taken = out.op(c_call("PyList_GetSlice", read, start, end))
+        body.unwind_if(out.op(f"icmp eq ptr {taken}, null"))
+        status = out.op(c_call("PyList_SetSlice", written, to, last, taken))
+        out.do(f"call void @drop(ptr {taken})")
+        body.unwind_if(out.op(f"icmp ne i32 {status}, 0"))
     else:
-        written, read = _elements(body, target), _elements(body, source)
-        size = body.out.op(f"zext i32 {count} to i64")
-        destination = _range(body, written, held, to, size)
-        origin = _range(body, read, held, start, size)
-        size = body.out.op(f"mul i64 {size}, {SIZES[held]}")
-        operands = f"ptr {destination}, ptr {origin}, i64 {size}, i1 false"
-        body.out.do(f"call void @llvm.memmove.p0.p0.i64({operands})")
+        size = out.op(f"mul i64 {count}, {SIZES[held]}")
+        places = _place(body, written, held, to), _place(body, read, held, start)
+        operands = f"ptr {places[0]}, ptr {places[1]}, i64 {size}, i1 false"
+        out.do(f"call void @llvm.memmove.p0.p0.i64({operands})")
     body.give_up(source)
     body.give_up(target)
 

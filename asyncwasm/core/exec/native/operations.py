@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from asyncwasm.core.runtime import gc, gc_bulk
 from asyncwasm.core.runtime.gc import ArrayRef
-from asyncwasm.core.types import ArrayType, StorageType
+from asyncwasm.core.types import ArrayType, DefType, StorageType
 from asyncwasm.errors import ThrownException, Trap, TrapCode
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def operations(here: Callable[[], Instance]) -> list[Callable[..., Any]]:
 def aggregate_operations(here: Callable[[], Instance]) -> list[Callable[..., Any]]:
     """The helpers from `ARRAY_NEW` to `STRUCT_CLASS`."""
 
-    def element(ty: int) -> StorageType:
-        comp = here().info.types[ty].comp
+    def element(ty: DefType) -> StorageType:
+        comp = ty.comp
         assert isinstance(comp, ArrayType)
         return comp.field.storage
 
@@ -54,8 +54,9 @@ def aggregate_operations(here: Callable[[], Instance]) -> list[Callable[..., Any
 
     def new_data(ty: int, segment: int, start: int, count: int) -> ArrayRef:
         instance = here()
-        values = gc_bulk.data_elements(instance.datas[segment], element(ty), start, count)
-        return ArrayRef(instance.info.types[ty], values)
+        defined = instance.info.types[ty]
+        values = gc_bulk.data_elements(instance.datas[segment], element(defined), start, count)
+        return ArrayRef(defined, values)
 
     def new_elem(ty: int, segment: int, start: int, count: int) -> ArrayRef:
         instance = here()
@@ -65,8 +66,9 @@ def aggregate_operations(here: Callable[[], Instance]) -> list[Callable[..., Any
     def init_data(
         ty: int, segment: int, array: ArrayRef | None, to: int, start: int, count: int
     ) -> None:
-        data = here().datas[segment]
-        gc_bulk.array_init_data(array, to, start, count, data, element(ty))
+        instance = here()
+        storage = element(instance.info.types[ty])
+        gc_bulk.array_init_data(array, to, start, count, instance.datas[segment], storage)
 
     def init_elem(
         ty: int, segment: int, array: ArrayRef | None, to: int, start: int, count: int

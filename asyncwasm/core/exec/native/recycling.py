@@ -12,7 +12,6 @@ Structs that go with another one wait their turn in a list, so that there is no 
 from __future__ import annotations
 
 import ctypes
-import threading
 from typing import Final
 
 from asyncwasm.core.runtime.storage import is_inline
@@ -222,19 +221,21 @@ class _Adopter:
                 _word(cls, place).value = function
 
 
-_lock: Final = threading.Lock()
 _tried = False
 
 
 def enable() -> None:
-    """There is native code that makes structs.  Raises `CompileError`."""
+    """There is native code that makes structs.  Raises `CompileError`.
+
+    Nobody needs to wait for this: Python's own functions do as well.
+    """
     global _tried
-    with _lock:
-        if not _tried:
-            if _layout_holds():
-                adopter = _Adopter()
-                adopt_classes(adopter.mark, adopter.adopt)
-            _tried = True
+    if not _tried:
+        # At once, because finalizers of garbage, or other threads, may come here meanwhile.
+        _tried = True
+        if _layout_holds():
+            adopter = _Adopter()
+            adopt_classes(adopter.mark, adopter.adopt)
 
 
 def is_needed(imports: tuple[str, ...]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import random
 import struct
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from asyncwasm import ArrayRef, Config, Engine, Instance, Module, Store, Trap
+from asyncwasm import ArrayRef, Config, Engine, ExternRef, Instance, Module, Store, Trap
 from asyncwasm.core.isa.numeric import f32_from_bits
 
 pytest.importorskip("llvmlite")
@@ -66,9 +67,9 @@ def module(kind: str) -> str:
 
 
 class Guest:
-    def __init__(self, kind: str, strategy: str) -> None:
+    def __init__(self, text: str, strategy: str) -> None:
         self.store = Store(Engine(Config(strategy=strategy, opt_level="speed")))
-        self.instance = Instance.new(self.store, Module(self.store.engine, module(kind)))
+        self.instance = Instance.new(self.store, Module(self.store.engine, text))
 
     def __call__(self, name: str, *args: Any) -> Any:
         func = self.instance.get_func(self.store, name)
@@ -93,7 +94,7 @@ def bits(kind: str, value: Any) -> Any:
 @pytest.mark.parametrize("kind", KINDS)
 def test_random_programs(kind, strategy):
     rng = random.Random(f"{kind}")
-    guest = Guest(kind, strategy)
+    guest = Guest(module(kind), strategy)
     value_type, suffix, letter, size = KINDS[kind]
 
     def value() -> Any:
@@ -178,9 +179,82 @@ def test_random_programs(kind, strategy):
             assert [held(n) for n in array_.elements] == model
 
 
+def test_random_programs_with_references(strategy):
+    """Counts included: nothing of what arrays refer to is left, or gone too early."""
+    text = """(module
+      (type $a (array (mut externref)))
+      (elem $e externref (ref.null extern) (ref.null extern))
+      (func (export "new") (param externref i32) (result (ref $a))
+        (array.new $a (local.get 0) (local.get 1)))
+      (func (export "new_default") (param i32) (result (ref $a))
+        (array.new_default $a (local.get 0)))
+      (func (export "new_fixed") (param externref externref) (result (ref $a))
+        (array.new_fixed $a 3 (local.get 0) (local.get 1) (local.get 0)))
+      (func (export "set") (param (ref null $a) i32 externref)
+        (array.set $a (local.get 0) (local.get 1) (local.get 2)))
+      (func (export "fill") (param (ref null $a) i32 externref i32)
+        (array.fill $a (local.get 0) (local.get 1) (local.get 2) (local.get 3)))
+      (func (export "clear") (param (ref null $a) i32 i32)
+        (array.fill $a (local.get 0) (local.get 1) (ref.null extern) (local.get 2)))
+      (func (export "copy") (param (ref null $a) i32 (ref null $a) i32 i32)
+        (array.copy $a $a
+          (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4)))
+      (func (export "get") (param (ref null $a) i32) (result externref)
+        (array.get $a (local.get 0) (local.get 1))))"""
+    guest = Guest(text, strategy)
+    rng = random.Random(7)
+    values = [ExternRef.new(guest.store, number) for number in range(5)]
+    for value in values:
+        guest("new_fixed", value, None)
+    guest("copy", guest("new_default", 1), 0, guest("new_default", 1), 0, 1)
+    value = None
+    before = [sys.getrefcount(value) for value in values]
+    gc.collect()
+    nones = sys.getrefcount(None)
+    pairs: list[tuple[Any, list[Any]]] = []
+    for _ in range(400):
+        one, two, count = (rng.randrange(6) for _ in range(3))
+        value, last = rng.choice([*values, None]), rng.choice(values)
+        if not pairs or rng.random() < 0.1:
+            pairs = [
+                (guest("new", value, one), [value] * one),
+                (guest("new_default", two), [None] * two),
+                (guest("new_fixed", value, last), [value, last, value]),
+            ]
+        (target, written), (source, read) = rng.choice(pairs), rng.choice(pairs)
+        fits = one + count <= len(written)
+        match rng.randrange(4):
+            case 0:
+                result = guest("set", target, one, value)
+                if fits := one < len(written):
+                    written[one] = value
+            case 1:
+                result = guest("fill", target, one, value, count)
+                if fits:
+                    written[one : one + count] = [value] * count
+            case 2:
+                result = guest("clear", target, one, count)
+                if fits:
+                    written[one : one + count] = [None] * count
+            case _:
+                fits = fits and two + count <= len(read)
+                result = guest("copy", target, one, source, two, count)
+                if fits:
+                    written[one : one + count] = read[two : two + count]
+        assert fits == (result is None)
+        for number, item in enumerate(read):
+            assert guest("get", source, number) is item
+        assert target.elements == written
+    pairs.clear()
+    target = source = written = read = item = result = value = last = None
+    gc.collect()
+    assert [sys.getrefcount(value) for value in values] == before
+    assert abs(sys.getrefcount(None) - nones) < 200
+
+
 @pytest.mark.parametrize("kind", ["i8", "f64"])
 def test_nulls_and_extremes(kind, strategy):
-    guest = Guest(kind, strategy)
+    guest = Guest(module(kind), strategy)
     some = guest("new_default", 4)
     value = 0 if kind == "i8" else 0.0
     for call in (
@@ -209,7 +283,7 @@ def test_nulls_and_extremes(kind, strategy):
 
 @pytest.mark.parametrize(("kind", "size"), [("i8", 1), ("i16", 2), ("f32", 8), ("i64", 8)])
 def test_numbers_take_no_objects(kind, size, strategy):
-    guest = Guest(kind, strategy)
+    guest = Guest(module(kind), strategy)
     made = guest("new_default", 100_000)
     assert isinstance(made.elements, array)
     assert sys.getsizeof(made.elements) < 100_000 * size + 200
