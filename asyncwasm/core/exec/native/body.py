@@ -40,7 +40,7 @@ _SMALL_FRAME: Final = 512
 # Values from which a function's frame may be too large to rely on the stack's reserve, and the
 # most that is asked to be free for it; functions of more values are interpreted.
 LARGE: Final = 4_000
-LARGEST: Final = 60_000
+LARGEST: Final = 100_000
 _LARGEST_NEED: Final = 256 * 1024
 MEM: Final = "!tbaa !3"
 _OVERFLOW: Final = TRAPS.index((TrapCode.STACK_OVERFLOW, None))

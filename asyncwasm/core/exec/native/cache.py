@@ -85,17 +85,20 @@ def unpack(content: bytes) -> dict[str, bytes]:
 
 # Files with something to write, and when some were last written.
 _dirty: Final[set[CodeFile]] = set()
-_written_at = time.monotonic()
-_INTERVAL: Final = 1.0
+_next_at = time.monotonic() + 1.0
+# Files are written as a whole.  This is how many times as long nothing is written then.
+_PAUSE: Final = 20
 
 
 def flush(*, now: bool = True) -> None:
     """Write what was added to any file; without `now` not more often than every second."""
-    global _written_at
-    if now or time.monotonic() - _written_at > _INTERVAL:
+    global _next_at
+    start = time.monotonic()
+    if now or start > _next_at:
         while _dirty:
             _dirty.pop().flush()
-        _written_at = time.monotonic()
+        end = time.monotonic()
+        _next_at = end + max(1.0, _PAUSE * (end - start))
 
 
 atexit.register(flush)

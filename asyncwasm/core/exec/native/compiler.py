@@ -120,6 +120,8 @@ class Object:
 MODULE: Final = "module."
 # In the text that this package makes there is no `@` in strings.
 _SYMBOLS: Final = re.compile(r"@([A-Za-z_][\w.]*)")
+# Nothing is ever thrown through machine code, and tables for that would be half of many objects.
+_HEADS: Final = re.compile(r"^(define .*) \{$", re.MULTILINE)
 _EXPORTS: Final = re.compile(r"^define (?!internal )[^@]*@([A-Za-z_][\w.]*)", re.MULTILINE)
 
 
@@ -136,7 +138,7 @@ def emit(text: str, *, speed: int) -> Object:
         for name in sorted(symbols)
         if name.startswith(MODULE)
     }
-    whole = "\n".join([*needed.values(), text])
+    whole = "\n".join([*needed.values(), _HEADS.sub(r"\1 nounwind {", text)])
     return Object(
         _guarded(lambda: _emit(whole, speed)), tuple(needed), tuple(_EXPORTS.findall(text))
     )

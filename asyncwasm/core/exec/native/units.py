@@ -393,7 +393,9 @@ class ModuleCode:
             # Where validation was put off, calling the function raises this.
             return None
         except NotCoveredError as reason:
-            self._interpret(number, str(reason))
+            # It is possibly only too large to be optimised.
+            if not self.levels[number]:
+                self._interpret(number, str(reason))
             return None
 
     def _translate(self, index: int, level: Level) -> Body:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from asyncwasm import Config, Engine, Func, FuncType, Instance, Module, Store, Trap, UsageError
+from asyncwasm.core.exec.native import units
 from asyncwasm.core.exec.native.lower import LOWERINGS
 from asyncwasm.core.types import I32
 
@@ -169,7 +170,6 @@ def test_what_is_not_covered_is_interpreted_and_counted():
 
 
 def test_what_llvm_refuses_is_interpreted(monkeypatch):
-    from asyncwasm.core.exec.native import units
     from asyncwasm.core.exec.native.compiler import CompileError
 
     def refuse(text: str, *, speed: int) -> None:
@@ -190,3 +190,17 @@ def test_without_llvmlite_native_is_refused_with_the_remedy(monkeypatch):
     with pytest.raises(UsageError, match="pip install llvmlite"):
         Engine(Config(strategy="native"))
     Engine(Config(strategy="auto"))
+
+
+def test_what_is_too_large_to_be_optimised_stays_compiled(monkeypatch):
+    engine, store, instance = made()
+    loop = instance.get_func(store, "loop")
+    assert loop is not None
+    assert loop.call(store, 3) == 3
+    code = instance.module(store).translations["native"]
+    monkeypatch.setattr(units, "LARGEST", 1)
+    index = next(n for n, level in enumerate(code.levels) if level)
+    code.levels[index] = units.Level.BASELINE
+    code._optimise(instance.module(store), index)
+    assert code.reasons == {}
+    assert engine.statistics().functions_interpreted == {}
