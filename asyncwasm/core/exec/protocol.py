@@ -26,6 +26,8 @@ class Statistics:
         self.units = 0
         self.seconds = 0.0
         self.interpreted: dict[str, int] = {}
+        self.replaced = 0
+        self.stuck: dict[str, int] = {}
 
 
 class Executor(Protocol):

@@ -31,6 +31,8 @@ class EngineStatistics:
       Functions that were not tried yet are not in here.
     * `units`: how often the compiler ran; optimising takes functions with what they call.
     * `compile_seconds`: the time that calls have waited for it.
+    * `loops_replaced`: how often a loop that was running went on in optimised code.
+    * `loops_stuck`: for each reason why one cannot, the number of loops that were found running.
     """
 
     functions_compiled: int
@@ -39,6 +41,8 @@ class EngineStatistics:
     functions_interpreted: Mapping[str, int]
     units: int
     compile_seconds: float
+    loops_replaced: int
+    loops_stuck: Mapping[str, int]
 
 
 class Precompiles(Protocol):
@@ -104,6 +108,8 @@ class Engine:
             dict(found.interpreted),
             found.units,
             found.seconds,
+            found.replaced,
+            dict(found.stuck),
         )
 
     def increment_epoch(self) -> None:

@@ -139,7 +139,7 @@ class Helper(enum.IntEnum):
     CALLEE = 14
     """`(function reference)`: for one without a fast path, what `INDIRECT` gives, or a trap."""
     SAMPLE = 15
-    """`(function)`: as `POLL`, from code of that function that is not optimised."""
+    """`(place)`: as `POLL`, from code that is not optimised; which, by `LOOP_SHIFT`."""
     PARK_CALL = 16
     """`(function, *arguments)`: park the tail call of a function of the module."""
     PARK_INDIRECT = 17
@@ -173,6 +173,10 @@ class Helper(enum.IntEnum):
     SETTLE = 31
     """`(function)`: see to it that the function has code, if only such that calls its `Func`."""
 
+
+# The place of a sample is the number of a function and, above so many bits, the offset in the
+# module of the loop that begins a turn there, or 0.
+LOOP_SHIFT: Final = 32
 
 # Where CPython keeps what generated code reads directly; checked against the running
 # interpreter when the engine starts.  An `array.array` is like a list in this.

@@ -60,6 +60,7 @@ class Label:
     on_end: Callable[[], None] | None = None
     # What was known where it was opened.
     then: Then | None = None
+    head: str = ""
 
 
 def _readable(size: int) -> str:
@@ -69,8 +70,8 @@ def _readable(size: int) -> str:
 class Body(Exits):
     """The translation of one function."""
 
-    # What a check calls, and whether there are checks for the sake of time; units that are to be
-    # replaced by faster ones set both, because it shows there what takes time.
+    # What a check calls, and whether there are checks for the sake of time; code that is to be
+    # replaced by faster code sets both, because it shows there what takes time; see `loops`.
     poll = "preserve_mostcc i32 @poll(ptr %ctx)"
     watched = False
     # Whether what never changes is read at the entry, and not where it is needed: in code that is
@@ -160,9 +161,17 @@ class Body(Exits):
         out.label(poll, always_after=True)
         status = out.op(f"call {self.poll}")
         self.unwind_if(out.op(f"icmp ne i32 {status}, 0"))
+        self.polled(after)
         out.jump(after)
         out.label(after, always_after=True)
         return True
+
+    def polled(self, after: str) -> None:
+        """What else to do after a check that called something, before going on at `after`."""
+
+    def check_loop(self) -> bool:
+        """`check_interrupt` at the head of the innermost loop."""
+        return self.check_interrupt()
 
     # Blocks ----------------------------------------------------------------------------------
 
@@ -180,7 +189,7 @@ class Body(Exits):
         self.fill(params)
         head, again, end = (self.out.fresh(name) for name in ("loop", "again", "end"))
         results = self.slots(ty.results)
-        self.labels.append(Label(again, params, len(self.stack), end, results))
+        self.labels.append(Label(again, params, len(self.stack), end, results, head=head))
         then = self.labels[-1].then = self._now()
         self.labels[-1].on_end = Loop(self, again, head).begin()
         if then is not None:
@@ -309,11 +318,11 @@ class Body(Exits):
         data = info.data
         span = info.bodies[index - info.imported_funcs]
         names = [f"%p{number}" for number in range(len(self.ty.params))]
-        for ty, name in zip(self.ty.params, names, strict=True):
-            self.add_local(ty, name)
+        self.add_params(names)
         pos = self._read_locals(data, span.start)
         self.offset = span.start
         self.regain()
+        self.started()
         results = self.slots(self.ty.results)
         self.labels.append(Label("return", results, 0, "return", results))
         skip = 0
@@ -344,6 +353,14 @@ class Body(Exits):
         self.give_back(values)
         text = self._define(names)
         self.text = text if self.bound else loosen(text)
+
+    def add_params(self, names: list[str]) -> None:
+        """Add the locals that are parameters, of these names."""
+        for ty, name in zip(self.ty.params, names, strict=True):
+            self.add_local(ty, name)
+
+    def started(self) -> None:
+        """All locals have their first values, and the code begins."""
 
     def _check_entry(self) -> None:
         """At the entry, trap if the stack has grown past the store's limit, and poll.

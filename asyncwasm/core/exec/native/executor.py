@@ -172,9 +172,12 @@ class NativeExecutor:
         fn, tail = _GATES.inward(_plain(func.type.func)).install(func, slot, (code, instance))
         self._portable.install(func, fn, tail if index in code.tails else fn)
 
-    def _sampled(self, instance: Instance, index: int) -> None:
-        """Code of a function that is not optimised was running when a tick was noticed."""
-        self._code_of(instance._module).sampled(instance._module, index)
+    def _sampled(self, instance: Instance, index: int, loop: int) -> None:
+        """Code of a function that is not optimised was running when a tick was noticed.
+
+        It was at the head of the loop at that offset, unless that is 0.
+        """
+        self._code_of(instance._module).sampled(instance._module, index, loop)
 
     def _called(self, instance: Instance, index: int) -> None:
         """Machine code calls a function that has none yet."""

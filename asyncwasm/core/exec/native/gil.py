@@ -31,7 +31,7 @@ _PATIENCE: Final = 8
 REGAIN: Final = "call void @regain(ptr %ctx)"
 # What free functions may call or mention.
 _FREE: Final = re.compile(
-    r"poll|sample|regain|raise_trap|passed|call_helper|[bfnt]\d+|[ft]indirect_\w+|freference_\w+"
+    r"poll|sample|regain|raise_trap|passed|call_helper|[bfnot]\d+|module\.[\w.]+|[ft]indirect_\w+|freference_\w+"
     r"|llvm\.[\w.]+|loaded\.\w+|asyncwasm\.\w+|object\.\w+"
 )
 _NAMES: Final = re.compile(r"@([\w.]+)")

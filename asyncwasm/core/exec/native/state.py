@@ -18,7 +18,7 @@ from asyncwasm.core.runtime.words import SEEN
 from asyncwasm.core.types import NumType
 from asyncwasm.errors import Trap, TrapCode
 
-from .abi import Word, context_words
+from .abi import LOOP_SHIFT, Word, context_words
 from .exits import TRAPS
 from .gates import data_address
 from .indirect import words
@@ -117,7 +117,7 @@ class InstanceState:
         instance: Instance,
         number: int,
         slot_of: Callable[[Func], bytes | None],
-        sampled: Callable[[Instance, int], None],
+        sampled: Callable[[Instance, int, int], None],
         settled: Callable[[Instance, int], None],
     ) -> None:
         self.instance: Final = weakref.ref(instance)
@@ -207,9 +207,9 @@ class InstanceState:
     def _tick(self) -> None:
         tick(self._here().store)
 
-    def _sample(self, index: int) -> None:
+    def _sample(self, place: int) -> None:
         here = self._here()
-        self._sampled(here, index)
+        self._sampled(here, place & (1 << LOOP_SHIFT) - 1, place >> LOOP_SHIFT)
         tick(here.store)
 
     def _settle(self, index: int) -> None:

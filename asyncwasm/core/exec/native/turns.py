@@ -61,7 +61,7 @@ class Loop:
         out.label(self._head)
         first = len(out.lines)
         body.only_short = True
-        if not body.check_interrupt() or body.watched or body.config.consume_fuel:
+        if not body.check_loop() or body.watched or body.config.consume_fuel:
             return None
         go = out.block
         assert go is not None

@@ -19,9 +19,10 @@ from asyncwasm.errors import ResourceLimitError, ValidationError
 from . import bridges, indirect, opaque, recycling, ticker
 from .body import LARGEST, Body
 from .cache import flush
-from .compiler import MODULE, CompileError, Unit, compile_unit, emit
+from .compiler import MODULE, CompileError, Object, Unit, compile_unit, emit
 from .exits import NotCoveredError
 from .glue import STUBS, call_import, call_python, finisher, lazy, plain_way
+from .loops import Entry, Leaving
 from .lower import LOWERINGS
 from .made import Made, functions
 from .parts import Parts
@@ -43,8 +44,8 @@ _INLINED_BYTES: Final = 250
 _UNIT_VALUES: Final = 8_000
 _UNIT_FUNCTIONS: Final = 64
 # In modules with so little code, functions with loops are optimised before they run, if they
-# have at most so many values: a loop that has begun goes on as it was compiled.  In larger ones
-# that would make programs start slowly.
+# have at most so many values: what takes only some milliseconds gains from it, too.  In larger
+# ones that would make programs start slowly.
 _SMALL_MODULE_BYTES: Final = 32 * 1024
 _LOOP_VALUES: Final = 2_000
 # A function that was found running so often is worth optimising.
@@ -88,6 +89,16 @@ class Content:
     stores_integers: bool = False
     values: int = 0
     loops: bool = False
+    # A function that begins at one of its loops.
+    entry: str = ""
+
+    def take(self, body: Body) -> None:
+        """Have what a function needs."""
+        self.values += body.out.count
+        self.loops |= body.loops
+        self.stubs |= body.stubs
+        self.stores_integers |= body.stores_integers
+        self.tail_callees |= body.tail_callees
 
 
 def _word(kind: str, number: int) -> str:
@@ -124,8 +135,10 @@ class ModuleCode:
             self.adopt({n: packed for n, packed in saved.items.items() if n != VALIDATED})
         size = sum(span.end - span.start for span in self.info.bodies)
         self._is_small: Final = size <= _SMALL_MODULE_BYTES
-        # How often functions were found running.
+        # How often functions were found running, and loops, by what is below 0.
         self._samples: Final[dict[int, int]] = {}
+        # The address of each loop's entry, or 0, by its offset.
+        self._entries: Final[dict[int, array[int]]] = {}
         # The ticker's count when something was last compiled: it does not say what guests do.
         self._compiled_at = 0
         # What machine code points to or is in.
@@ -198,14 +211,21 @@ class ModuleCode:
             self.ways[index] = way
             self.entries[index] = code
 
-    def sampled(self, module: Module, index: int) -> None:
+    def sampled(self, module: Module, index: int, loop: int) -> None:
         """Baseline code of function `index` was running when it noticed a tick.
 
-        When that happens often, the function is optimised in the background.
+        When that happens often, the function is optimised in the background; and when it still
+        does, the loop at that offset, if there is one, is given an entry.
         """
-        if ticker.now() == self._compiled_at:
+        if loop and self._entry(loop)[0]:
+            # There it goes.
+            self._counts.replaced += 1
             return
-        samples = self._samples[index] = self._samples.get(index, 0) + 1
+        optimised = self.levels[index] == Level.OPTIMISED
+        if ticker.now() == self._compiled_at or (optimised and not loop):
+            return
+        place = -loop if optimised else index
+        samples = self._samples[place] = self._samples.get(place, 0) + 1
         if samples != _SAMPLES:
             return
         # A module that nobody uses any more is not kept for this.
@@ -213,17 +233,43 @@ class ModuleCode:
 
         def job() -> None:
             module = known()
-            if module is not None:
-                self._optimise(module, index)
+            # What goes wrong is no reason to stop what runs.
+            with suppress(CompileError, NotCoveredError):
+                if module is None:
+                    pass
+                elif optimised:
+                    self._make_entry(module, index, loop)
+                else:
+                    self._optimise(module, index)
 
         BACKGROUND.submit(job)
 
     def _optimise(self, module: Module, index: int) -> None:
-        if self.levels[index] == Level.OPTIMISED:
-            return
-        # What goes wrong is no reason to stop what runs.
-        with suppress(CompileError):
+        if self.levels[index] != Level.OPTIMISED:
             self._compile(module, index, Level.OPTIMISED, _OPTIMISED_LINES)
+
+    def _entry(self, loop: int) -> array[int]:
+        """The word for the entry of a loop."""
+        return self._entries.setdefault(loop, array("Q", [0]))
+
+    def _make_entry(self, module: Module, index: int, loop: int) -> None:
+        """Give a loop an entry, or note the reason why not."""
+        span = self.info.bodies[index - self.info.imported_funcs]
+        text, reason = "", "its function is too large"
+        if index in self.tails:
+            reason = "its function makes tail calls"
+        # An instruction takes more lines than bytes.
+        elif span.end - span.start <= _OPTIMISED_LINES:
+            with suppress(NotCoveredError):
+                text = self._text(self._collect(module, index, Level.OPTIMISED, loop))
+        if not text or text.count("\n") > _OPTIMISED_LINES:
+            self._counts.stuck[reason] = self._counts.stuck.get(reason, 0) + 1
+            return
+        unit = self._link(emit(text, speed=2))
+        (code,) = unit.addresses([f"o{index}"])
+        self._units.append(unit)
+        self._counts.units += 1
+        self._entry(loop)[0] = code
 
     def _interpret(self, index: int, reason: str) -> None:
         self.reasons[index] = reason
@@ -243,17 +289,7 @@ class ModuleCode:
         ):
             level = Level.OPTIMISED
             content = self._collect(module, index, level)
-        func = {n: self.info.funcs[n].func for n in (*content.definitions, *content.elsewhere)}
-        parts = [*content.definitions.values()]
-        parts += [lazy(n, func[n], _word("cell", n)) for n in sorted(content.elsewhere)]
-        parts += [finisher(n, func[n]) for n in sorted(content.tails)]
-        called = content.tail_callees - content.tails
-        parts += [self._tail_callee(n, content) for n in sorted(called)]
-        # By way of Python go imported and interpreted functions.
-        bridged = content.definitions.keys() - {*content.native}
-        parts.append(bridges.provide(func[n] for n in sorted(bridged)))
-        text = self._with_stubs(parts, content)
-        text += self._shared(content.stores_integers).used_by(text)
+        text = self._text(content)
         optimise = level is Level.OPTIMISED and text.count("\n") <= most
         code = emit(text, speed=2 if optimise else 0)
         made = Made(tuple(content.native), tuple(content.tails), level, optimise, code)
@@ -263,6 +299,20 @@ class ModuleCode:
         if self._saved is not None:
             self._saved.add(name, packed)
             BACKGROUND.submit(partial(flush, now=False))
+
+    def _text(self, content: Content) -> str:
+        """The text of a unit."""
+        func = {n: self.info.funcs[n].func for n in (*content.definitions, *content.elsewhere)}
+        parts = [*content.definitions.values(), content.entry]
+        parts += [lazy(n, func[n], _word("cell", n)) for n in sorted(content.elsewhere)]
+        parts += [finisher(n, func[n]) for n in sorted(content.tails)]
+        called = content.tail_callees - content.tails
+        parts += [self._tail_callee(n, content) for n in sorted(called)]
+        # By way of Python go imported and interpreted functions.
+        bridged = content.definitions.keys() - {*content.native}
+        parts.append(bridges.provide(func[n] for n in sorted(bridged)))
+        text = self._with_stubs(parts, content)
+        return text + self._shared(content.stores_integers).used_by(text)
 
     def _shared(self, known: bool) -> Parts:
         return _shared(known, self._config.release_gil, self._config.consume_fuel)
@@ -295,15 +345,20 @@ class ModuleCode:
                 return self.cell(int(number))
             case "way":
                 return self.way(int(number))
+            case "loop":
+                return address_of(self._entry(int(number)))
             case _:
                 return id(self.info.types[int(number)])
 
-    def _install(self, made: Made) -> None:
-        for name in filter(bridges.is_bridge, made.code.imports):
+    def _link(self, code: Object) -> Unit:
+        for name in filter(bridges.is_bridge, code.imports):
             bridges.recall(name)
-        if recycling.is_needed(made.code.imports):
+        if recycling.is_needed(code.imports):
             recycling.enable()
-        unit = Unit(made.code, self._address_of)
+        return Unit(code, self._address_of)
+
+    def _install(self, made: Made) -> None:
+        unit = self._link(made.code)
         ticker.enable()
         codes = unit.addresses([f"f{n}" for n in made.native])
         ways = dict(zip(made.tails, unit.addresses([f"t{n}" for n in made.tails]), strict=True))
@@ -331,10 +386,20 @@ class ModuleCode:
         self._counts.recalled += 1
         return True
 
-    def _collect(self, module: Module, index: int, level: Level) -> Content:
-        """What a unit for function `index` consists of; nothing if it has to be interpreted."""
+    def _collect(
+        self, module: Module, index: int, level: Level, loop: int | None = None
+    ) -> Content:
+        """What a unit for function `index` consists of; nothing if it has to be interpreted.
+
+        Or for the entry of its loop at that offset.
+        """
         content = Content()
         todo = deque([index])
+        if loop is not None:
+            entry = self._translate(index, level, loop)
+            content.entry = entry.text
+            content.take(entry)
+            todo = deque(sorted(entry.callees))
         while todo:
             number = todo.popleft()
             if number in content.definitions or number in content.elsewhere:
@@ -345,15 +410,12 @@ class ModuleCode:
             elif number in self.reasons:
                 content.definitions[number] = call_python(number, ty)
             else:
-                body = self._body(module, content, number, level, number == index)
+                first = number == index and loop is None
+                body = self._body(module, content, number, level, first)
                 if body is not None:
-                    content.values += body.out.count
-                    content.loops |= body.loops
+                    content.take(body)
                     content.definitions[number] = body.text
                     content.native.append(number)
-                    content.stubs |= body.stubs
-                    content.stores_integers |= body.stores_integers
-                    content.tail_callees |= body.tail_callees
                     if body.tails:
                         content.tails.add(number)
                     todo += sorted(body.callees | body.tail_callees)
@@ -398,16 +460,18 @@ class ModuleCode:
                 self._interpret(number, str(reason))
             return None
 
-    def _translate(self, index: int, level: Level) -> Body:
+    def _translate(self, index: int, level: Level, loop: int | None = None) -> Body:
         info, config = self.info, self._config
         span = info.bodies[index - info.imported_funcs]
         if span.end - span.start > _MAX_BODY_BYTES:
             raise NotCoveredError("a body of this size")
-        body = Body(info, index, config)
+        if loop is not None:
+            body: Body = Entry(info, index, config, loop)
+        elif level is Level.BASELINE and config.opt_level == "tiered":
+            body = Leaving(info, index, config)
+        else:
+            body = Body(info, index, config)
         body.hoists = level is Level.BASELINE
-        if level is Level.BASELINE and config.opt_level == "tiered":
-            body.poll = f"i32 @sample(ptr %ctx, i64 {index})"
-            body.watched = True
         body.translate(LOWERINGS)
         if body.out.count > LARGEST:
             raise NotCoveredError("a body of this size")
