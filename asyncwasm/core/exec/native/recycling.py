@@ -12,6 +12,8 @@ Structs that go with another one wait their turn in a list, so that there is no 
 from __future__ import annotations
 
 import ctypes
+import threading
+from contextlib import suppress
 from typing import Final
 
 from asyncwasm.core.runtime.storage import is_inline
@@ -19,12 +21,13 @@ from asyncwasm.core.runtime.structs import StructRef, adopt_classes
 from asyncwasm.core.types import StructType
 
 from .abi import TYPE_CLEAR, TYPE_DEALLOC, TYPE_FREE, TYPE_MAP, TYPE_SIZE, TYPE_TRAVERSE
-from .compiler import compile_unit
+from .compiler import CompileError, compile_unit
 from .emit import c_call
 from .parts import Parts
 from .prelude import prelude
 from .refs import NULL
 from .structs import BLOCKS, FIELDS, LISTS, STORE
+from .workers import BACKGROUND
 
 # Bits of a map.  A struct with more fields is left to Python, and with it to its base's functions,
 # for which its map is the base's.
@@ -221,23 +224,34 @@ class _Adopter:
                 _word(cls, place).value = function
 
 
+_lock: Final = threading.RLock()
 _tried = False
+_asked = False
 
 
 def enable() -> None:
-    """There is native code that makes structs.  Raises `CompileError`.
-
-    Nobody needs to wait for this: Python's own functions do as well.
-    """
+    """Give all classes our functions, if that was not done before.  Raises `CompileError`."""
     global _tried
-    if not _tried:
-        # At once, because finalizers of garbage, or other threads, may come here meanwhile.
-        _tried = True
-        if _layout_holds():
-            adopter = _Adopter()
-            adopt_classes(adopter.mark, adopter.adopt)
+    with _lock:
+        if not _tried:
+            # At once: finalizers of garbage may come here meanwhile.
+            _tried = True
+            if _layout_holds():
+                adopter = _Adopter()
+                adopt_classes(adopter.mark, adopter.adopt)
 
 
-def is_needed(imports: tuple[str, ...]) -> bool:
-    """Whether code that uses these symbols makes structs."""
-    return BLOCKS.removeprefix("@") in imports
+def _try() -> None:
+    with suppress(CompileError):
+        enable()
+
+
+def note(imports: tuple[str, ...]) -> None:
+    """There is code that uses these symbols.  If it makes structs, `enable` is worth while.
+
+    That is done in the background, because Python's own functions do as well until then.
+    """
+    global _asked
+    if not _asked and BLOCKS.removeprefix("@") in imports:
+        _asked = True
+        BACKGROUND.submit(_try)

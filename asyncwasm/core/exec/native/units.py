@@ -353,8 +353,7 @@ class ModuleCode:
     def _link(self, code: Object) -> Unit:
         for name in filter(bridges.is_bridge, code.imports):
             bridges.recall(name)
-        if recycling.is_needed(code.imports):
-            recycling.enable()
+        recycling.note(code.imports)
         return Unit(code, self._address_of)
 
     def _install(self, made: Made) -> None:
