@@ -24,9 +24,11 @@ METADATA: Final = """
 !10 = !{!9, !9, i64 0}
 !11 = !{!"field", !1, i64 0}
 !12 = !{!11, !11, i64 0}
-!13 = distinct !{!13, !14}
+!13 = distinct !{!13, !14, !17}
 !14 = !{!"llvm.loop.unroll.disable"}
 !15 = !{!"branch_weights", i32 1048576, i32 1}
+!16 = distinct !{!16, !17}
+!17 = !{!"llvm.loop.align", i32 32}
 """
 
 
