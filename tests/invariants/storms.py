@@ -25,6 +25,7 @@ GUEST = """
     (if (i32.and (local.get 0) (i32.const 1)) (then (throw $e)))
     (call $host (local.get 0)))
   (func (export "short") (result i32) (call $leaf (i32.const 0)))
+  (func (export "spin") (loop $l (br $l)))
   (func (export "grow") (result i32) (memory.grow (i32.const 0)))
   (func (export "long") (local $n i32)
     (loop $l
@@ -36,6 +37,8 @@ STRIKES = 400
 
 
 def engine_of(strategy: str) -> Engine:
+    if strategy == "released":
+        return Engine(Config(strategy="native", release_gil=True))
     return Engine(Config(strategy=strategy))  # type: ignore[arg-type]
 
 

@@ -32,6 +32,12 @@ def test_sync_calls(strategy, name, hook):
     child.run(STORMS, "calls", strategy, name, hook)
 
 
+@pytest.mark.parametrize("name", ["short", "long", "spin"])
+def test_sync_calls_without_the_gil(name):
+    pytest.importorskip("llvmlite")
+    child.run(STORMS, "calls", "released", name, "plain")
+
+
 def test_first_calls(strategy):
     child.run(STORMS, "first_calls", strategy)
 
