@@ -158,6 +158,8 @@ def _emit(text: str, speed: int) -> bytes:
     machine = _machine(speed)
     if speed:
         _optimise(module, machine, speed)
+        if BACKGROUND.is_current():
+            BACKGROUND.give_way(FOREGROUND)
     return bytes(machine.emit_object(module))
 
 

@@ -28,7 +28,7 @@ from .made import Made, functions
 from .parts import Parts
 from .prelude import prelude
 from .state import address_of
-from .workers import BACKGROUND
+from .workers import BACKGROUND, FOREGROUND
 
 if TYPE_CHECKING:
     from asyncwasm.core.exec.protocol import Statistics
@@ -232,6 +232,7 @@ class ModuleCode:
         known = weakref.ref(module)
 
         def job() -> None:
+            BACKGROUND.give_way(FOREGROUND)
             module = known()
             # What goes wrong is no reason to stop what runs.
             with suppress(CompileError, NotCoveredError):

@@ -11,6 +11,7 @@ import _thread
 import atexit
 import os
 import threading
+import time
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Final, TypeVar
@@ -21,6 +22,9 @@ _STACK: Final = 16 << 20
 # How long the end of the process waits for a job: LLVM must not be running when its own data is
 # taken down.
 _PATIENCE: Final = 10.0
+# What nobody waits for starts when nobody has waited for anything for so long, or after a while.
+_QUIET: Final = 0.1
+_DELAY: Final = 3.0
 
 
 class Worker:
@@ -34,6 +38,8 @@ class Worker:
         self._working = _thread.allocate_lock()
         self._thread: int | None = None
         self._ended = False
+        # When somebody last waited for a job.
+        self._wanted_at = -_QUIET
 
     def submit(self, job: Callable[[], None]) -> None:
         """Run `job` some time.  It must not raise."""
@@ -46,6 +52,7 @@ class Worker:
 
         A signal handler that raises leaves the work to be thrown away.
         """
+        self._wanted_at = time.monotonic()
         done: list[R] = []
         failed: list[BaseException] = []
         busy = _thread.allocate_lock()
@@ -61,6 +68,7 @@ class Worker:
 
         self.submit(job)
         busy.acquire()
+        self._wanted_at = time.monotonic()
         if failed:
             raise failed[0]
         return done[0]
@@ -70,6 +78,18 @@ class Worker:
         self._ended = True
         if self._working.acquire(timeout=_PATIENCE):
             self._working.release()
+
+    def give_way(self, to: Worker) -> None:
+        """Let jobs that are waited for go first: first calls come in bursts.
+
+        They cannot be let in later, as llvmlite has one lock for everything.
+        """
+        latest = time.monotonic() + _DELAY
+        while not self._ended:
+            now = time.monotonic()
+            if now - to._wanted_at >= _QUIET or now >= latest:
+                return
+            time.sleep(_QUIET / 4)
 
     def is_current(self) -> bool:
         """Whether this is the worker's own thread."""
