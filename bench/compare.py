@@ -18,12 +18,13 @@ import math
 import platform
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from bench.engines import ENGINES, can_run
 from bench.kernels import KERNELS
-from bench.modules import PACKAGES
+from bench.modules import FIRST, PACKAGES
 from bench.report import bytes_, duration, table, write_between_markers
 from examples.fetch_guest import FetchError, module_path
 
@@ -139,6 +140,10 @@ def run_modules(engines: list[str]) -> Results:
             say(f"{package}: left out ({error})")
             continue
         results[package] = {e: run("bench.modules", e, package, path) for e in engines}
+        if package in FIRST and "native" in engines:
+            with tempfile.TemporaryDirectory() as directory:
+                runs = [run("bench.modules", "native", package, path, directory) for _ in range(2)]
+            results[package]["native"]["again"] = runs[1]["first"]
         say(f"{package}: {results[package]}")
     return results
 
@@ -147,7 +152,11 @@ def modules_table(results: Results, engines: list[str]) -> str:
     rows = []
     for package, by_engine in results.items():
         size = bytes_(next(iter(by_engine.values()))["size"])
-        for key, what in (("module", "`Module()`"), ("first", "process start to first result")):
+        for key, what in (
+            ("module", "`Module()`"),
+            ("first", "process start to first result"),
+            ("again", "the same, from the cache"),
+        ):
             if any(key in found for found in by_engine.values()):
                 shown = [duration(by_engine[engine].get(key)) for engine in engines]
                 rows.append([f"`{package}`, {size}: {what}", *shown])
