@@ -62,6 +62,7 @@ from .glue import (
     signature,
     unbox,
 )
+from .parts import Parts
 from .prelude import METADATA, conversions
 from .refs import NULL, REF
 
@@ -360,11 +361,14 @@ def _host(ty: FuncType) -> str:
     return f"define {CONVENTION} {returns} @host({signature(ty)}) {{\n{out.text()}\n}}"
 
 
-_SHARED: Final = (METADATA, conversions(), gil.holding(), refs.prelude(), thrown.prelude())
+_SHARED: Final = Parts(
+    "\n".join([METADATA, conversions(), gil.holding(), refs.prelude(), thrown.prelude()])
+)
 
 
 def _compile(*functions: str) -> Unit:
-    return compile_unit("\n".join([*_SHARED, *functions]), speed=1)
+    text = "\n".join(functions)
+    return compile_unit(f"{text}\n{_SHARED.used_by(text)}", speed=1)
 
 
 def _is_plain(ty: FuncType) -> bool:

@@ -37,4 +37,5 @@ class Parts:
             name = todo.pop()
             done[name], names = self._functions[name]
             todo |= (names & self._functions.keys()) - done.keys()
-        return "\n".join([self._always, *done.values()])
+        # The same text in every process: code is found again by its text.
+        return "\n".join([self._always, *(done[name] for name in sorted(done))])

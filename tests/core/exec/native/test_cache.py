@@ -135,3 +135,29 @@ def test_what_was_not_used_for_longest_makes_room(tmp_path: Path, monkeypatch: p
         file.flush()
         os.utime(directory / f"f{number}.code", (number, number))
     assert sorted(path.stem for path in directory.glob("*.code")) == ["f2", "f3"]
+
+
+def test_code_that_is_shared_is_found_by_the_same_text_in_every_process():
+    code = """
+import hashlib
+from asyncwasm.core.exec.native.gates import _SHARED, _direct
+from asyncwasm.core.types import F32, I32, FuncType
+text = _direct(FuncType((I32, F32), (F32,)), may_suspend=True)
+print(hashlib.sha256((text + _SHARED.used_by(text)).encode()).hexdigest())
+"""
+    found = set()
+    for seed in ("1", "2", "3"):
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "PYTHONHASHSEED": seed,
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            check=True,
+            env=environment,
+            timeout=60,
+            capture_output=True,
+        )
+        found.add(done.stdout)
+    assert len(found) == 1
