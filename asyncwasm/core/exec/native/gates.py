@@ -225,9 +225,8 @@ def _direct(ty: FuncType, *, may_suspend: bool) -> str:
     words = _word(out, slot, _SLOT_WORDS, "ptr")
     # Nothing stands in the way (what comes up meanwhile is seen on the way out), no call is in
     # progress, and the ticker is awake.
-    bars = out.op(
-        f"and i64 {_word(out, words, BARS)}, {Bar.FOR_ASYNC if may_suspend else Bar.FOR_SYNC}"
-    )
+    barring = Bar.FOR_ASYNC if may_suspend else Bar.FOR_SYNC
+    bars = out.op(f"and i64 {_word(out, words, BARS)}, {barring}")
     asleep = out.op(f"load i64, ptr {ticker.IDLE}")
     busy = out.op(f"or i64 {out.op(f'or i64 {bars}, {asleep}')}, {_word(out, words, DEPTH)}")
     go_on_if(out, out.op(f"icmp eq i64 {busy}, 0"), "refuse")
@@ -253,8 +252,8 @@ def _direct(ty: FuncType, *, may_suspend: bool) -> str:
     _set_word(out, words, MAY_SUSPEND, "0")
     _split(out, ty, result, slot)
     # Something that the way in did not provide for has come up meanwhile.
-    late = out.op(f"icmp ne i64 {_word(out, words, BARS)}, 0")
-    out.branch(late, "leave", "box", unlikely=True)
+    late = out.op(f"and i64 {_word(out, words, BARS)}, {barring}")
+    out.branch(out.op(f"icmp ne i64 {late}, 0"), "leave", "box", unlikely=True)
     out.label("leave")
     left = out.op(
         c_call("PyObject_Vectorcall", _word(out, words, LEAVE, "ptr"), "null", "0", "null")
