@@ -14,6 +14,7 @@ from ._bridge import new_event as new_event
 from ._bridge import turn as turn
 from ._call import await_ as await_
 from ._call import await_held as await_held
+from ._call import current_task_id as current_task_id
 from ._call import drive as drive
 from ._call import fail as fail
 from ._call import in_fiber as in_fiber
@@ -39,6 +40,7 @@ __all__ = [
     "checkpoint",
     "current",
     "current_task",
+    "current_task_id",
     "drive",
     "fail",
     "in_fiber",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Generator
-from types import FrameType, coroutine
+from types import FrameType, MethodType, coroutine
 from typing import Any, final
 
 __all__ = ["ThreadEvent", "checkpoint", "current_task", "new_event", "running", "turn"]
@@ -36,6 +36,13 @@ async def checkpoint() -> None:
 
 def turn() -> Awaitable[None]:
     """What `checkpoint` awaits."""
+    if (
+        _on_trio
+        and (_events is None or _events._get_running_loop() is None)
+        and _lowlevel.in_trio_task()
+    ):
+        # What `running` would find, but not by asking what takes long on the other library.
+        return _lowlevel.checkpoint()  # type: ignore[no-any-return]
     trio, loop = running()
     if trio is not None:
         return trio.checkpoint()  # type: ignore[no-any-return]
@@ -87,21 +94,60 @@ class ThreadEvent:
 
 def running(modules: dict[str, Any] = sys.modules) -> tuple[Any, Any]:
     """`trio.lowlevel`, if trio is the library that runs here, and the running asyncio loop."""
-    loop = modules["asyncio.events"]._get_running_loop() if "asyncio.events" in modules else None
-    if "trio.lowlevel" not in modules:
-        return None, loop
-    lowlevel = modules["trio.lowlevel"]
-    if loop is None:
-        return (lowlevel if lowlevel.in_trio_task() else None), None
-    if "sniffio" in modules and modules["sniffio"].thread_local.name != "trio":
-        return None, loop
-    if not lowlevel.in_trio_task():
+    global _on_trio
+    _on_trio = False
+    if (_lowlevel is None and "trio.lowlevel" in modules) or (
+        _events is None and "asyncio.events" in modules
+    ):
+        _look()
+    if _lowlevel is None or (_sniffed is not None and _sniffed.name != "trio"):
+        return None, None if _events is None else _asyncio_loop()
+    loop = None if _events is None else _events._get_running_loop()
+    if not _lowlevel.in_trio_task():
         return None, loop
     # With trio as the guest of an asyncio loop, its tasks run in callbacks, outside of any
     # asyncio task.
-    if modules["asyncio.tasks"].current_task(loop) is None or _trio_inside():
-        return lowlevel, loop
-    return None, loop
+    if (
+        loop is not None
+        and modules["asyncio.tasks"].current_task(loop) is not None
+        and not _trio_inside()
+    ):
+        return None, loop
+    _on_trio = True
+    return _lowlevel, loop
+
+
+if sys.version_info >= (3, 12):
+
+    def _asyncio_loop() -> Any:
+        """The asyncio loop that runs in this thread, or None."""
+        return _events._get_running_loop()
+
+else:
+
+    def _asyncio_loop() -> Any:
+        # asyncio's own answer takes a system call.
+        hook = sys.get_asyncgen_hooks()[0]
+        if type(hook) is MethodType and isinstance(hook.__self__, _events.AbstractEventLoop):
+            return hook.__self__
+        return _events._get_running_loop()
+
+
+# `asyncio.events`, `trio.lowlevel` and what `sniffio` keeps for each thread, once the program has
+# imported them: looking modules up by name takes longer than all the rest.
+_events: Any = None
+_lowlevel: Any = None
+_sniffed: Any = None
+# Whether trio was the library that ran here last.
+_on_trio = False
+
+
+def _look() -> None:
+    global _events, _lowlevel, _sniffed
+    _events = sys.modules.get("asyncio.events")
+    _lowlevel = sys.modules.get("trio.lowlevel")
+    sniffio = sys.modules.get("sniffio")
+    _sniffed = None if sniffio is None else sniffio.thread_local
 
 
 def _trio_inside() -> bool:

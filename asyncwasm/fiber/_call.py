@@ -8,12 +8,13 @@ from types import CoroutineType, GeneratorType, coroutine
 from typing import Any, TypeVar, TypeVarTuple, cast
 
 from ..errors import WrongThreadError
-from ._bridge import turn
+from ._bridge import current_task, turn
 from ._switch import Stack, awaiting_stack, getcurrent, no_stack_error, take_stack
 
 __all__ = [
     "await_",
     "await_held",
+    "current_task_id",
     "drive",
     "fail",
     "in_fiber",
@@ -42,7 +43,7 @@ async def on_fiber(fn: Callable[[*Ts], T], *args: *Ts) -> T:
     stack = take_stack()
     try:
         stack.start(fn, args)
-        if not stack.done:
+        if stack.job is not None:
             await drive(stack)
     except BaseException as error:
         failure = fail(stack, error)
@@ -51,9 +52,7 @@ async def on_fiber(fn: Callable[[*Ts], T], *args: *Ts) -> T:
         if failure is not None:
             raise failure  # noqa: B904 - it has its cause
     result: T = stack.mail
-    failed = stack.error
-    stack.mail = stack.error = None
-    stack.release()
+    failed = stack.release()
     del stack
     if failed is not None:
         context = failed.__context__
@@ -71,13 +70,15 @@ async def on_fiber(fn: Callable[[*Ts], T], *args: *Ts) -> T:
 def drive(stack: Stack) -> Generator[Any, Any, None]:
     """Await what a stack that was started asks for, until it is done."""
     # A generator, because nobody is warned of one that a signal handler keeps from being awaited.
-    # Not `while not stack.done`: CPython 3.13 leaves the jump of a conditional loop, where
+    # Not `while stack.job is not None`: CPython 3.13 leaves the jump of a conditional loop, where
     # signal handlers run, out of a caller's `try`.
     while True:
         request = stack.mail
         stack.mail = None
         try:
-            stack.mail = yield from _coroutine(request)
+            if type(request) is not CoroutineType:
+                request = _awaiting(request)
+            stack.mail = yield from request
         except BaseException as error:
             # What the job sees begins below this frame, as if it had awaited by itself.
             traceback = error.__traceback__
@@ -87,12 +88,8 @@ def drive(stack: Stack) -> Generator[Any, Any, None]:
             del traceback
         request = None
         stack.resume()
-        if stack.done:
+        if stack.job is None:
             break
-
-
-def _coroutine(request: Any) -> Any:
-    return request if type(request) is CoroutineType else _awaiting(request)
 
 
 @coroutine
@@ -108,10 +105,9 @@ def fail(stack: Stack, error: BaseException) -> BaseException | None:
 
     None if the job is done, and has done something else than to end so.
     """
-    if isinstance(error, GeneratorExit) and stack.closing and stack.done:
+    if isinstance(error, GeneratorExit) and stack.closing and stack.job is None:
         # Closing a coroutine closes `drive` first, which has raised a GeneratorExit in the job.
         if isinstance(stack.error, GeneratorExit):
-            stack.error = None
             stack.release()
             return error
         return None
@@ -122,7 +118,7 @@ def fail(stack: Stack, error: BaseException) -> BaseException | None:
             stack.error.__suppress_context__ = True
             return stack.error
         return error
-    if not stack.done:
+    if stack.job is not None:
         # What nobody will await any more.
         discard(stack.mail)
         stack.mail = None
@@ -163,7 +159,7 @@ def await_held(held: list[Any]) -> Any:
     greenlet refers to is never collected, and an awaitable leads to its task.
     """
     stack = getcurrent()
-    if type(stack) is Stack and stack.awaits and not stack.closing:
+    if type(stack) is Stack and stack.owner is None and not stack.closing:
         # What `Stack.suspend` does, on the stack itself.
         resumer = stack.resumer
         assert resumer is not None
@@ -199,6 +195,20 @@ def in_fiber() -> bool:
     """Whether `await_` can be called here."""
     stack = awaiting_stack()
     return stack is not None and not stack.closing
+
+
+def current_task_id() -> int | None:
+    """The id of what `current_task` gives.  Calls that are being driven remember it."""
+    stack = getcurrent()
+    if type(stack) is Stack and stack.task is not None:
+        return stack.task
+    task = current_task()
+    if task is None:
+        return None
+    around = awaiting_stack()
+    if around is not None:
+        around.task = id(task)
+    return id(task)
 
 
 def is_awaitable(value: object) -> bool:

@@ -98,9 +98,7 @@ class Fiber:
                 raise UsageError("the fiber is done")
             job, self._job = self._job, None
             stack = take_stack()
-            stack.awaits = False
             stack.owner = weakref.ref(self)
-            stack.job = job
             self._stack = stack
         elif stack.resumer is not None:
             raise UsageError("the fiber is running")
@@ -115,18 +113,16 @@ class Fiber:
                 stack.start(*job)
         except BaseException:
             stack.mail = stack.error = None
-            # A signal handler raised before it could run.
-            if stack.dead or stack.job is not None:
-                stack.job = None
+            # A signal handler raised before it could run, or after it did.
+            if stack.dead or stack.job is None:
+                stack.release()
                 self._stack = None
             raise
         result = stack.mail
-        stack.mail = None
-        if not stack.done:
+        if stack.job is not None:
+            stack.mail = None
             return result
-        failure = stack.error
-        stack.error = None
-        stack.release()
+        failure = stack.release()
         self._stack = stack = None
         if failure is not None:
             context = failure.__context__
@@ -162,8 +158,9 @@ def suspend(value: Any = None) -> Any:
 def current() -> Fiber | None:
     """The `Fiber` that is running here; None outside, and directly inside an `on_fiber` call."""
     stack = suspending_stack()
-    if stack is None or stack.owner is None:
+    if stack is None:
         return None
+    assert stack.owner is not None
     fiber = stack.owner()
     assert fiber is None or isinstance(fiber, Fiber)
     return fiber

@@ -5,7 +5,7 @@ a greenlet costs several times what reusing one does.  Whoever switches into a s
 `resumer`, remembered on each entry; greenlet's own parent links say nothing about that as soon
 as a program switches greenlets itself.
 
-What crosses a switch lies in slots of the stack (`mail`, `error`), not in the arguments of
+What crosses a switch lies in slots of the stack (`job`, `mail`, `error`), not in the arguments of
 `switch()`: those stay referenced by the suspended side until it runs again, which for an idle
 stack would be the next job.
 """
@@ -19,6 +19,7 @@ from collections.abc import Callable, Generator
 from contextlib import suppress
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, NoReturn
+from weakref import WeakSet
 
 from ..errors import UsageError, WrongThreadError
 
@@ -35,18 +36,20 @@ if TYPE_CHECKING:
         dead: bool
 
         def __init__(self, run: Callable[[], None] | None = None) -> None: ...
-        def switch(self) -> object: ...
+        def switch(self) -> Any: ...
         def throw(
             self, kind: type[BaseException], error: BaseException, tb: TracebackType | None
         ) -> object: ...
 
     class GreenletError(Exception): ...
 
+    class GreenletExit(BaseException): ...
+
     def getcurrent() -> greenlet: ...
 
 else:
+    from greenlet import GreenletExit, getcurrent, greenlet
     from greenlet import error as GreenletError  # noqa: N812
-    from greenlet import getcurrent, greenlet
 
 __all__ = [
     "Stack",
@@ -73,11 +76,10 @@ the recursion limit would hand its small remainder on to every later job.
 class Thread:
     """What one thread's stacks share."""
 
-    __slots__ = ("live", "orphans")
+    __slots__ = ("orphans", "stacks")
 
     def __init__(self) -> None:
-        # How many jobs have started and are not done.
-        self.live = 0
+        self.stacks: WeakSet[Stack] = WeakSet()
         # Filled by other threads that collected or resumed a call of this one.
         self.orphans: deque[Stack] = deque()
 
@@ -102,39 +104,37 @@ class Stack(greenlet):
 
     __slots__ = (
         "at",
-        "awaits",
         "closing",
         "context",
         "depth",
-        "done",
         "error",
         "job",
         "mail",
         "owner",
         "resumer",
         "reusable",
+        "task",
         "thread",
     )
 
     job: tuple[Callable[..., Any], tuple[Any, ...]] | None
-    """The function to run and its arguments, until it is entered."""
+    """The function that runs and its arguments; None when that is done, and before any."""
     mail: Any
     """What is handed over by a switch: a request, a reply, or the job's result."""
     error: BaseException | None
     """The same for an exception, which goes before `mail`."""
-    done: bool
     resumer: greenlet | None
     """Who entered last and gets control back; None unless running."""
     at: greenlet | None
     """The foreign greenlet, above this stack, that suspended it; None for the stack itself."""
     context: Context | None
     """The resumer's context, as of the last entry."""
-    awaits: bool
-    """The resumer is a coroutine that awaits what it is handed."""
     closing: bool
     """Being unwound: suspending again fails at once."""
     owner: ReferenceType[Any] | None
-    """The `Fiber` this stack belongs to, if any."""
+    """The `Fiber` this stack belongs to; None if its resumer awaits what it is handed."""
+    task: int | None
+    """The id of the task that its resumer is part of, once anybody has asked."""
     thread: Thread
     reusable: bool
     """May be kept for other jobs."""
@@ -145,8 +145,6 @@ class Stack(greenlet):
         """Run `fn(*args)` until it suspends or is done."""
         if self.thread.orphans:
             unwind_orphans()
-        self.job = (fn, args)
-        self.done = False
         try:
             here = getcurrent()
             context = here.gr_context
@@ -155,7 +153,9 @@ class Stack(greenlet):
             else:
                 self.gr_context = self.context = context
             self.resumer = here
-            del here, context
+            del here
+            # The last step before: with a job, it has been entered.
+            self.job = (fn, args)
             self.switch()
         except BaseException:
             self.resumer = None
@@ -169,13 +169,15 @@ class Stack(greenlet):
         at = self.at
         try:
             here = getcurrent()
-            context = here.gr_context
-            if context is not self.context or context is None:
-                self._follow(context)
-            self.at = None
+            if here.gr_context is not self.context:
+                self._follow(here.gr_context)
             self.resumer = here
-            del here, context
-            (self if at is None else at).switch()
+            del here
+            if at is None:
+                self.switch()
+            else:
+                self.at = None
+                at.switch()
         except BaseException as error:
             self.resumer = None
             # While the interpreter shuts down no thread is the right one.
@@ -196,6 +198,7 @@ class Stack(greenlet):
         if self.gr_context is self.context:
             self.gr_context = context
         self.context = context
+        self.task = None  # for it may well be another
 
     def suspend(self) -> None:
         """Switch out to the resumer; return, or raise the `error` it left, when resumed.
@@ -234,11 +237,8 @@ class Stack(greenlet):
         The job of another thread is left to that thread, as an orphan.
         """
         self.closing = True
-        if self.job is not None:
-            self.job = None  # it has not been entered, and need not be
-            return None
         try:
-            while self and not self.done:
+            while self and self.job is not None:
                 at = self.at
                 self.at = None
                 self.resumer = getcurrent()
@@ -251,27 +251,27 @@ class Stack(greenlet):
             # Greenlets no longer switch while the interpreter shuts down.
             if not sys.is_finalizing():
                 raise
-        if not self.done:
+        if self.job is not None:
             return None
-        failure = self.error
-        self.mail = self.error = None
-        self.release()
+        failure = self.release()
         return None if failure is error or isinstance(failure, GeneratorExit) else failure
 
     def orphan(self) -> None:
         """Leave a suspended job to its own thread, which unwinds it when it next uses fibers."""
         self.thread.orphans.append(self)
 
-    def release(self) -> None:
-        """Give a stack that is done back."""
-        self.awaits = True
+    def release(self) -> BaseException | None:
+        """Give a stack that is done back; what its job has raised, if it has."""
+        error = self.error
         self.closing = False
-        self.gr_context = self.context = self.owner = None
+        self.mail = self.error = None
+        self.gr_context = self.context = self.owner = self.task = None
         if self.reusable and self:
             idle = _here.idle
             idle.append(self)
             if len(idle) > MAX_IDLE:
                 idle.pop().end()
+        return error
 
     def end(self) -> None:
         """Let an idle stack run to its end.
@@ -280,59 +280,50 @@ class Stack(greenlet):
         stands, which the limit in force by then may not allow.
         """
         self.reusable = False
-        self.resumer = self.parent = getcurrent()
-        self.job = None
-        self.switch()
+        self.parent = getcurrent()
+        self.throw(GreenletExit, GreenletExit(), None)
 
 
 def _run_jobs() -> None:
     """What every stack executes: jobs, one after the other.
 
-    Dropping the last reference to an idle stack raises GreenletExit here, after its slots are
-    gone, and this function ends.
+    It first leaves for whoever has made the stack, to be idle.  Dropping the last reference to an
+    idle stack raises GreenletExit here, after its slots are gone, and this function ends.
     """
-    resumer: greenlet | None = None
+    resumer: Any = getcurrent().parent
+    main: greenlet | None = None
+    # Not `while resumer is not None`: CPython 3.11 never speeds up a loop that ends with a test.
     while True:
         # From here an exception that a signal handler raises counts as the job's.
         try:
-            if resumer is not None:
-                resumer.switch()
+            resumer.switch()
             stack = _current_stack()
-            job = stack.job
-            if job is None:
-                return
-            stack.job = None
-            fn, args = job
-            del job
-            thread = stack.thread
-            thread.live += 1
-            try:
-                stack.mail = fn(*args)
-            finally:
-                thread.live -= 1
+            fn, args = stack.job  # type: ignore[misc]  # whoever switches here has set it
+            stack.mail = fn(*args)
         except BaseException as error:
             stack = _current_stack()
             if getattr(stack, "resumer", None) is None:
                 return
-            stack.job = stack.mail = None
+            stack.mail = None
             # This frame goes on with other jobs: no traceback may show it.
             traceback = error.__traceback__
             stack.error = error.with_traceback(traceback and traceback.tb_next)
             del traceback
-        fn = args = thread = None  # type: ignore[assignment]
+        fn = args = stack.job = None
         resumer = stack.resumer
         stack.resumer = None
-        stack.done = True
-        if resumer is None:
-            return
         # While idle, a stack is suspended in a call on its last resumer and so keeps that alive:
         # harmless for a thread's main greenlet, a leak for any other.
-        if not (stack.reusable and resumer.parent is None):
-            # Over for good, now: see `Stack.end`.
-            stack.reusable = False
-            with suppress(ValueError):  # a resumer that was started above this stack
-                stack.parent = resumer
+        if resumer is not main:
+            if resumer is None:
                 return
+            if not (stack.reusable and resumer.parent is None):
+                # Over for good, now: see `Stack.end`.
+                stack.reusable = False
+                with suppress(ValueError):  # a resumer that was started above this stack
+                    stack.parent = resumer
+                    return
+            main = resumer
         del stack
 
 
@@ -353,12 +344,15 @@ def take_stack() -> Stack:
 def _new_stack(thread: Thread) -> Stack:
     stack = Stack(_run_jobs)
     stack.at = stack.context = stack.error = stack.mail = stack.owner = stack.resumer = None
-    stack.job = None
-    stack.awaits = True
-    stack.closing = stack.done = False
+    stack.job = stack.task = None
+    stack.closing = False
     stack.thread = thread
+    thread.stacks.add(stack)
     stack.depth = _depth()
     stack.reusable = stack.depth < DEEP
+    # To where it is idle, from within a C function with a frame of some kilobytes: each switch
+    # copies what the resumer has on the C stack below the place where this one began.
+    [stack].sort(key=greenlet.switch)
     return stack
 
 
@@ -393,7 +387,7 @@ def _unwinding(stack: Stack) -> Generator[None, None, None]:
 def live_fibers() -> int:
     """How many fibers of the calling thread have started and not finished."""
     unwind_orphans()
-    return _here.thread.live
+    return sum(bool(stack) and stack.job is not None for stack in _here.thread.stacks)
 
 
 def wrong_thread() -> WrongThreadError:
@@ -407,7 +401,7 @@ def awaiting_stack() -> Stack | None:
     while here is not None:
         if type(here) is Stack:
             resumer = here.resumer
-            if resumer is not None and (here.awaits or here.closing):
+            if resumer is not None and (here.owner is None or here.closing):
                 return here
             here = resumer
         else:
@@ -420,7 +414,7 @@ def suspending_stack() -> Stack | None:
     here: greenlet | None = getcurrent()
     while here is not None:
         if type(here) is Stack:
-            return None if here.awaits or here.resumer is None else here
+            return None if here.owner is None or here.resumer is None else here
         here = here.parent
     return None
 

@@ -27,6 +27,7 @@ def count_switches(function) -> int:
 
 
 def test_a_call_takes_two_switches():
+    drive(on_fiber(int))  # makes the stack
     assert count_switches(lambda: drive(on_fiber(int))) == 2
 
 

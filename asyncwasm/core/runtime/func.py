@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .store import Store
 
 
+_ASYNC_BARS: Final = Bar.FOR_ASYNC
 _CLASSIC_ASYNC = "must use `call_async` when async support is enabled on the config"
 _CLASSIC_SYNC = "cannot use `call_async` without enabling async support in the config"
 
@@ -74,22 +75,21 @@ class Calls:
         """
         func = self._func
         direct = func.direct_async
-        if direct is None or func.store.words[BARS] & Bar.FOR_ASYNC:
+        if direct is None or func.store.words[BARS] & _ASYNC_BARS:
             return await func._call_async(store, args)
         # `on_fiber`, without a coroutine of its own.
         await turn()
         stack = take_stack()
         try:
             stack.start(direct, (store, *args))
-            if not stack.done:
+            if stack.job is not None:
                 await drive(stack)
         except BaseException as error:
             failure = fail(stack, error)
             if failure is not None:
                 raise_direct(func.store, failure)
-        result, failed = stack.mail, stack.error
-        stack.mail = stack.error = None
-        stack.release()
+        result = stack.mail
+        failed = stack.release()
         if failed is not None:
             del stack
             try:
