@@ -11,6 +11,7 @@ import sys
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import CoroutineType
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from asyncwasm.core.types import (
@@ -74,20 +75,20 @@ class HostFunction:
 
         def run(raw: tuple[Any, ...], caller: Caller[Any] | None) -> Any:
             args = [convert(store, value) for convert, value in zip(lift, raw, strict=True)]
-            return finish([fn(caller, *args) if takes_caller else fn(*args)], caller)
+            return lower(settle([fn(caller, *args) if takes_caller else fn(*args)], caller))
 
-        def finish(held: list[Any], caller: Caller[Any] | None = None) -> Any:
+        def settle(held: list[Any], caller: Caller[Any] | None = None) -> Any:
             # In a list, for the awaitable to be given away: see `Store.wait`.
-            if is_awaitable(held[0]):
-                if not may_await:
-                    if inspect.iscoroutine(held[0]):
-                        held[0].close()
-                    raise UsageError(
-                        f"host function `{name}` returned an awaitable: define it with "
-                        "`wrap_async` or `new_async`"
-                    )
-                return lower(store.wait_held(held, caller))
-            return lower(held[0])
+            if type(held[0]) is CoroutineType or is_awaitable(held[0]):
+                if may_await:
+                    return store.wait_held(held, caller)
+                if inspect.iscoroutine(held[0]):
+                    held[0].close()
+                raise UsageError(
+                    f"host function `{name}` returned an awaitable: define it with "
+                    "`wrap_async` or `new_async`"
+                )
+            return held[0]
 
         def call(*raw: Any) -> Any:
             if store._hook is not None:
@@ -100,10 +101,12 @@ class HostFunction:
             finally:
                 caller.expire()
 
-        # For native code, which calls `fn` by itself and has `finish` look at what it gave.
+        # For native code, which calls `fn` by itself, and these two in turn with what it gave
+        # that is no public value of the very type of the result.
         call.takes_caller = takes_caller  # type: ignore[attr-defined]
         call.function = fn  # type: ignore[attr-defined]
-        call.finish = finish  # type: ignore[attr-defined]
+        call.settle = settle  # type: ignore[attr-defined]
+        call.lower = lower  # type: ignore[attr-defined]
 
         def hooked(raw: tuple[Any, ...]) -> Any:
             store.fire(CallHook.CALLING_HOST)

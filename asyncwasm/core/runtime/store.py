@@ -29,7 +29,7 @@ from asyncwasm.errors import (
     WrongStoreError,
     WrongThreadError,
 )
-from asyncwasm.fiber import await_held, checkpoint, current_task, new_event
+from asyncwasm.fiber import await_held, checkpoint, current_task, current_task_id, new_event
 
 from .budget import BUDGET
 from .handles import close_unawaited
@@ -379,24 +379,22 @@ class Store(Metering, Generic[T]):
         del awaitable
         return self.wait_held(held, caller)
 
-    def wait_held(self, held: list[Any], caller: Caller[Any] | None = None) -> Any:
-        """`wait` for the one item of a list, which is taken out of it; see `await_held`."""
-        if not self.words[MAY_SUSPEND]:
-            close_unawaited(held.pop())
-            raise AsyncSupportError(COULD_NOT_WAIT)
-        task = current_task()
-        waiting = None if task is None else id(task), caller
-        del task
-        return self._suspend(waiting, held)
-
     def _yield(self) -> None:
         """Give the event loop one turn.  The store is busy for everybody meanwhile."""
-        nobody = None
-        self._suspend((None, nobody), [checkpoint()])  # built here, for `is` tells them apart
+        self.wait_held([checkpoint()], nested=False)
 
-    def _suspend(self, waiting: _Wait, held: list[Awaitable[Any]]) -> Any:
-        """Await what is in `held`, and empty that, with `waiting` saying who may enter."""
+    def wait_held(
+        self, held: list[Any], caller: Caller[Any] | None = None, *, nested: bool = True
+    ) -> Any:
+        """`wait` for the one item of a list, which is taken out of it; see `await_held`.
+
+        Without `nested`, nobody may nest calls.
+        """
         words = self.words
+        if not words[MAY_SUSPEND]:
+            close_unawaited(held.pop())
+            raise AsyncSupportError(COULD_NOT_WAIT)
+        waiting = (current_task_id() if nested else None, caller)
         outer, depth = self._waiting, words[DEPTH]
         self._waiting = waiting
         try:

@@ -79,13 +79,14 @@ _SLOT_WORDS: Final = 4
 _SLOT_STORE: Final = 5
 _SLOT_STACK: Final = 6
 
-# The words of a host function's record: the function, what completes its result, what to call
-# when there is a hook, and the store's words.
-_RECORD: Final = struct.Struct("<QQQQ")
+# The words of a host function's record: the function, what awaits what it gave, what makes a raw
+# value of that, what to call when there is a hook, and the store's words.
+_RECORD: Final = struct.Struct("<QQQQQ")
 _RECORD_FUNCTION: Final = 0
-_RECORD_FINISH: Final = 1
-_RECORD_HOOKED: Final = 2
-_RECORD_WORDS: Final = 3
+_RECORD_SETTLE: Final = 1
+_RECORD_LOWER: Final = 2
+_RECORD_HOOKED: Final = 3
+_RECORD_WORDS: Final = 4
 
 # A word for code that there is none of: host functions make no tail calls.
 _NO_CODE: Final = struct.pack("<Q", 0)
@@ -293,6 +294,24 @@ def _call_boxed(out: Emitter, fn: str, boxed: list[str], hint: str) -> str:
     return outcome
 
 
+def _return_public(out: Emitter, ty: FuncType, outcome: str, otherwise: str) -> None:
+    """Return the result in what Python has given, which may be null.
+
+    Goes to the block `otherwise`, with the object, when that takes more than looking at it.
+    """
+    go_on_if(out, out.op(f"icmp ne ptr {outcome}, null"), "bad")
+    if len(ty.results) > 1:
+        out.jump(otherwise)
+        return
+    if ty.results:
+        values = [public_unbox(out, ir_type(ty.results[0]), outcome, otherwise)]
+    else:
+        go_on_if(out, out.op(f"icmp eq ptr {outcome}, {NULL}"), otherwise)
+        values = []
+    out.do(c_call("Py_DecRef", outcome))
+    _return(out, ty, values)
+
+
 def _return_raw(out: Emitter, ty: FuncType, outcome: str, hint: str) -> None:
     """Return the results in a Python object with raw values, which may be null."""
     out.branch(out.op(f"icmp eq ptr {outcome}, null"), "bad", f"{hint}.good", unlikely=True)
@@ -326,19 +345,8 @@ def _host(ty: FuncType) -> str:
     out.label("plain")
     boxed = [public_box(out, ir_type(t), f"%p{n}") for n, t in enumerate(ty.params)]
     outcome = _call_boxed(out, _word(out, "%ctx", _RECORD_FUNCTION, "ptr"), boxed, "plain")
-    out.branch(out.op(f"icmp eq ptr {outcome}, null"), "bad", "look", unlikely=True)
-    out.label("look")
-    if not ty.results:
-        go_on_if(out, out.op(f"icmp eq ptr {outcome}, {NULL}"), "finish")
-        out.do(c_call("Py_DecRef", outcome))
-        _return(out, ty, [])
-    elif len(ty.results) == 1:
-        value = public_unbox(out, ir_type(ty.results[0]), outcome, "finish")
-        out.do(c_call("Py_DecRef", outcome))
-        _return(out, ty, [value])
-    else:
-        out.jump("finish")
-    out.label("finish")
+    _return_public(out, ty, outcome, "settle")
+    out.label("settle")
     # In a list, for the awaitable among results to be given away: see `Store.wait`.
     held = out.op(c_call("PyList_New", "1"))
     out.branch(out.op(f"icmp eq ptr {held}, null"), "lost", "hold", unlikely=True)
@@ -347,8 +355,11 @@ def _host(ty: FuncType) -> str:
     out.end(f"ret {failure(ty)}")
     out.label("hold")
     out.op(c_call("PyList_SetItem", held, "0", outcome))
-    finished = _call_boxed(out, _word(out, "%ctx", _RECORD_FINISH, "ptr"), [held], "finish")
-    _return_raw(out, ty, finished, "finish")
+    settled = _call_boxed(out, _word(out, "%ctx", _RECORD_SETTLE, "ptr"), [held], "settling")
+    _return_public(out, ty, settled, "lower")
+    out.label("lower")
+    lowered = _call_boxed(out, _word(out, "%ctx", _RECORD_LOWER, "ptr"), [settled], "lowering")
+    _return_raw(out, ty, lowered, "lowering")
 
     out.label("hooked")
     raw = [box(out, ir_type(t), f"%p{n}") for n, t in enumerate(ty.params)]
@@ -416,7 +427,11 @@ class Outward:
         """The slot by which native code calls a host function; kept alive by its store."""
         fn: Any = func.fn
         record = _RECORD.pack(
-            id(fn.function), id(fn.finish), id(fn), func.store.words.buffer_info()[0]
+            id(fn.function),
+            id(fn.settle),
+            id(fn.lower),
+            id(fn),
+            func.store.words.buffer_info()[0],
         )
         func.store.interrupt.kept.append((self, func, fn, record))
         code = data_address(self._code)
