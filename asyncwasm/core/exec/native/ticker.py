@@ -60,6 +60,8 @@ def _word(index: int, name: str) -> str:
 COUNTER: Final = _word(_COUNTER, "counter")
 IDLE: Final = _word(_IDLE, "idle")
 DIRECT: Final = _word(_DIRECT, "direct")
+_BUSY_WORD: Final = _word(_BUSY, "busy")
+_ALIVE_WORD: Final = _word(_ALIVE, "alive")
 _RUNNING: Final[set[int]] = set()
 
 
@@ -119,26 +121,25 @@ def tick(store: Store[Any]) -> None:
         words[SLICE] = _WORDS[_COUNTER]
 
 
-def _c_function(name: str) -> str:
-    address = ctypes.cast(getattr(ctypes.CDLL(None), name), ctypes.c_void_p).value
-    return f"inttoptr (i64 {address} to ptr)"
+def _c_function(name: str, returns: str, params: str) -> str:
+    address = ctypes.cast(getattr(ctypes.CDLL(None), name), ctypes.c_void_p).value or 0
+    return externals.declare(name, f"declare {returns} @{name}({params})", address)
 
 
 def _loop() -> str:
-    words = _WORDS.buffer_info()[0]
-    _, busy, idle, alive, direct = (f"inttoptr (i64 {words + 8 * n} to ptr)" for n in range(5))
+    usleep, read = _c_function("usleep", "i32", "i32"), _c_function("read", "i64", "i32, ptr, i64")
     return f"""
 define void @loop(i32 %pipe) {{
 entry:
   %byte = alloca i8
-  store atomic i64 1, ptr {alive} seq_cst, align 8
+  store atomic i64 1, ptr {_ALIVE_WORD} seq_cst, align 8
   br label %again
 again:
   %quiet = phi i64 [ 0, %entry ], [ %next, %again ], [ 0, %wait ], [ 0, %stay ]
-  %slept = call i32 {_c_function("usleep")}(i32 {TICK_MICROSECONDS})
+  %slept = call i32 {usleep}(i32 {TICK_MICROSECONDS})
   %old = atomicrmw add ptr {COUNTER}, i64 1 monotonic
-  %counted = load atomic i64, ptr {busy} seq_cst, align 8
-  %direct = load atomic i64, ptr {direct} seq_cst, align 8
+  %counted = load atomic i64, ptr {_BUSY_WORD} seq_cst, align 8
+  %direct = load atomic i64, ptr {DIRECT} seq_cst, align 8
   %calls = or i64 %counted, %direct
   %none = icmp eq i64 %calls, 0
   %more = add i64 %quiet, 1
@@ -148,19 +149,19 @@ again:
 lie:
   ; A call that starts now sees that it has to wake us; one that has just started is seen below,
   ; for by then its thread has made what it wrote visible.
-  store atomic i64 1, ptr {idle} seq_cst, align 8
-  %rested = call i32 {_c_function("usleep")}(i32 {TICK_MICROSECONDS})
-  %late.counted = load atomic i64, ptr {busy} seq_cst, align 8
-  %late.direct = load atomic i64, ptr {direct} seq_cst, align 8
+  store atomic i64 1, ptr {IDLE} seq_cst, align 8
+  %rested = call i32 {usleep}(i32 {TICK_MICROSECONDS})
+  %late.counted = load atomic i64, ptr {_BUSY_WORD} seq_cst, align 8
+  %late.direct = load atomic i64, ptr {DIRECT} seq_cst, align 8
   %late = or i64 %late.counted, %late.direct
   %quiet.still = icmp eq i64 %late, 0
   br i1 %quiet.still, label %wait, label %stay
 wait:
-  %got = call i64 {_c_function("read")}(i32 %pipe, ptr %byte, i64 1)
-  store atomic i64 0, ptr {idle} seq_cst, align 8
+  %got = call i64 {read}(i32 %pipe, ptr %byte, i64 1)
+  store atomic i64 0, ptr {IDLE} seq_cst, align 8
   br label %again
 stay:
-  store atomic i64 0, ptr {idle} seq_cst, align 8
+  store atomic i64 0, ptr {IDLE} seq_cst, align 8
   br label %again
 }}"""
 
