@@ -41,6 +41,9 @@ _SMALL_FRAME: Final = 512
 # most that is asked to be free for it; functions of more values are interpreted.
 LARGE: Final = 4_000
 LARGEST: Final = 100_000
+# The most calls, or else traps, of a function that is compiled: LLVM takes time by their square.
+# Of the functions of CPython and SQLite none has more than half as many.
+MOST_WAYS: Final = 8_000
 _LARGEST_NEED: Final = 256 * 1024
 MEM: Final = "!tbaa !3"
 _OVERFLOW: Final = TRAPS.index((TrapCode.STACK_OVERFLOW, None))

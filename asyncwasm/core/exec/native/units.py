@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from asyncwasm.errors import ResourceLimitError, ValidationError
 
 from . import bridges, indirect, opaque, recycling, ticker
-from .body import LARGEST, Body
+from .body import LARGEST, MOST_WAYS, Body
 from .cache import flush
 from .compiler import MODULE, CompileError, Object, Unit, compile_unit, emit
 from .exits import NotCoveredError
@@ -473,6 +473,6 @@ class ModuleCode:
             body = Body(info, index, config)
         body.hoists = level is Level.BASELINE
         body.translate(LOWERINGS)
-        if body.out.count > LARGEST:
+        if body.out.count > LARGEST or max(len(body.ways), len(body.traps)) > MOST_WAYS:
             raise NotCoveredError("a body of this size")
         return body
