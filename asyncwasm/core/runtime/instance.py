@@ -271,8 +271,8 @@ def instantiate(
     store: Store[Any], module: Module, imports: Sequence[Extern], may_suspend: bool
 ) -> Instance:
     """The steps after the type check, within an operation on the store that is in progress."""
-    instance = _allocate(store, module, imports, may_suspend)
     startup = Startup.of(module)
+    instance = _allocate(store, module, startup, imports, may_suspend)
     if startup.plain and store._hook is None:
         # No code runs: what a call has around it would have nothing to do.
         startup.run(instance)
@@ -282,7 +282,11 @@ def instantiate(
 
 
 def _allocate(
-    store: Store[Any], module: Module, imports: Sequence[Extern], may_suspend: bool
+    store: Store[Any],
+    module: Module,
+    startup: Startup,
+    imports: Sequence[Extern],
+    may_suspend: bool,
 ) -> Instance:
     """Count, ask the limiter, and make what the module defines, memories before tables."""
     info = module.info
@@ -305,13 +309,12 @@ def _allocate(
         self.memories.append(create_memory(store, memory_type, wait))
     for table_type in info.tables[info.imported_tables :]:
         self.tables.append(create_table(store, table_type, None, wait))
-    self.globals += [Global(store, ty, None) for ty in info.globals[info.imported_globals :]]
-    self.tags += [Tag(store, ty) for ty in info.tags[info.imported_tags :]]
-    self.datas = []
-    if info.datas:
-        data = memoryview(info.data)
-        self.datas += [data[d.content.start : d.content.end] for d in info.datas]
-    self.elems = [[] for _ in info.elems]
+    if len(info.globals) > info.imported_globals:
+        self.globals += [Global(store, ty, None) for ty in info.globals[info.imported_globals :]]
+    if len(info.tags) > info.imported_tags:
+        self.tags += [Tag(store, ty) for ty in info.tags[info.imported_tags :]]
+    self.datas = [*startup.datas]
+    self.elems = [[]] * len(info.elems)  # each is replaced, and never changed
     self.namespace = {}
     store.engine.executor.prepare(self)
     return self

@@ -66,6 +66,9 @@ class Startup:
         self.needed = info.start is not None or any(
             (info.global_inits, info.elems, info.datas, any(info.table_inits))
         )
+        # The contents of data segments, which instances share.
+        data = memoryview(info.data)
+        self.datas = [data[d.content.start : d.content.end] for d in info.datas]
         self.plain = info.start is None and not self.fuel
         self._globals = [_init(info, span) for span in info.global_inits]
         self._tables = [

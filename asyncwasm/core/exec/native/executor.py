@@ -6,7 +6,7 @@ import weakref
 from array import array
 from contextlib import suppress
 from itertools import count
-from types import CodeType, TracebackType
+from types import CodeType, MethodType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncwasm.core.exec.protocol import Statistics
@@ -56,6 +56,10 @@ def _plain(ty: FuncType) -> FuncType:
 _UNOPTIMISED: Final = 8
 
 
+def _is_bound(method: object, function: object) -> bool:
+    return type(method) is MethodType and method.__func__ is function
+
+
 class NativeExecutor:
     """Runs guest functions as machine code where that is possible.  Implements `Executor`.
 
@@ -72,6 +76,9 @@ class NativeExecutor:
             weakref.WeakValueDictionary()
         )
         self._numbers: Final = count()
+        # What functions are until they are called.
+        self._first_call: Final = self._call_first
+        self._first_raw: Final = self._call_first_raw
         self.statistics: Final = Statistics()
         self._storage: Final = Storage(config) if config.cache is not False else None
 
@@ -141,17 +148,19 @@ class NativeExecutor:
         if state is not None:
             state.callables[func.index] = id(func)
 
-        def first_call(*args: Any) -> Any:
-            if func.fn is first_call:
-                self._settle(func)
-            return func.fn(*args)
+        # Bound to the function, and not made for it: most functions are never called, and closures
+        # would be half of what an instance gives the garbage collector to look at.
+        func.fn, func.raw = MethodType(self._first_call, func), MethodType(self._first_raw, func)
 
-        def first_raw(*args: Any) -> Any:
-            if func.raw is first_raw:
-                self._settle(func)
-            return func.raw(*args)
+    def _call_first(self, func: Func, *args: Any) -> Any:
+        if _is_bound(func.fn, self._first_call):
+            self._settle(func)
+        return func.fn(*args)
 
-        func.fn, func.raw = first_call, first_raw
+    def _call_first_raw(self, func: Func, *args: Any) -> Any:
+        if _is_bound(func.raw, self._first_raw):
+            self._settle(func)
+        return func.raw(*args)
 
     def _settle(self, func: Func) -> None:
         """Give `func` code: the machine's, or the portable if it cannot have that."""

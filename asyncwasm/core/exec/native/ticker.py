@@ -65,6 +65,10 @@ _ALIVE_WORD: Final = _word(_ALIVE, "alive")
 _RUNNING: Final[set[int]] = set()
 
 
+_NO_ARGUMENTS: Final = bytes(16 * AREA_ARGUMENTS)
+_NO_EXCEPTION: Final = bytes(8 * EXCEPTION_WORDS)
+
+
 class Flag:
     """A store's interrupt flag.
 
@@ -84,8 +88,8 @@ class Flag:
         self.kept: Final[list[object]] = []
         # Tail calls that Python is to make next, as the portable engine has them.
         # Two words for each argument.
-        self.arguments: Final = array("Q", bytes(16 * AREA_ARGUMENTS))
-        self.exception: Final = array("Q", bytes(8 * EXCEPTION_WORDS))
+        self.arguments: Final = array("Q", _NO_ARGUMENTS)
+        self.exception: Final = array("Q", _NO_EXCEPTION)
         self.parked: Final[list[list[Any]]] = []
 
     def __getitem__(self, index: int) -> int:
