@@ -45,6 +45,8 @@ _GATES: Final = Gates()
 
 def _plain(ty: FuncType) -> FuncType:
     """A type that is passed in the same way and refers to no types of any module."""
+    if all(type(ty) is NumType for ty in (*ty.params, *ty.results)):
+        return ty
     return FuncType(
         tuple(p if isinstance(p, NumType) else EXTERNREF for p in ty.params),
         tuple(r if isinstance(r, NumType) else EXTERNREF for r in ty.results),
