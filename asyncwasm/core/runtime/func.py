@@ -81,7 +81,7 @@ class Calls:
         await turn()
         stack = take_stack()
         try:
-            stack.start(direct, (store, *args))
+            stack.start(direct, (store,) + args)  # noqa: RUF005 - unpacking takes twice as long
             if stack.job is not None:
                 await drive(stack)
         except BaseException as error:
