@@ -37,7 +37,7 @@ async def main() -> None:
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(heartbeat)
-        with anyio.move_on_after(0.3) as deadline:
+        with anyio.move_on_after(1) as deadline:
             await spin.call_async(store)
         tasks.cancel_scope.cancel()
 
