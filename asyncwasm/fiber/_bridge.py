@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Generator
+from sys import get_asyncgen_hooks, modules
 from types import FrameType, MethodType, coroutine
 from typing import Any, final
 
@@ -43,6 +44,13 @@ def turn() -> Awaitable[None]:
     ):
         # What `running` would find, but not by asking what takes long on the other library.
         return _lowlevel.checkpoint()  # type: ignore[no-any-return]
+    hook = get_asyncgen_hooks()[0]
+    if (
+        type(hook) is MethodType
+        and hook.__func__ is _hook
+        and ("trio.lowlevel" not in modules if _sniffed is None else _sniffed.name != "trio")
+    ):
+        return _asyncio_turn()
     trio, loop = running()
     if trio is not None:
         return trio.checkpoint()  # type: ignore[no-any-return]
@@ -117,20 +125,15 @@ def running(modules: dict[str, Any] = sys.modules) -> tuple[Any, Any]:
     return _lowlevel, loop
 
 
-if sys.version_info >= (3, 12):
-
-    def _asyncio_loop() -> Any:
-        """The asyncio loop that runs in this thread, or None."""
-        return _events._get_running_loop()
-
-else:
-
-    def _asyncio_loop() -> Any:
-        # asyncio's own answer takes a system call.
-        hook = sys.get_asyncgen_hooks()[0]
-        if type(hook) is MethodType and isinstance(hook.__self__, _events.AbstractEventLoop):
-            return hook.__self__
-        return _events._get_running_loop()
+def _asyncio_loop() -> Any:
+    """The asyncio loop that runs in this thread, or None."""
+    global _hook
+    # asyncio's own answer takes a system call in CPython 3.11.
+    hook = get_asyncgen_hooks()[0]
+    if type(hook) is MethodType and isinstance(hook.__self__, _events.AbstractEventLoop):
+        _hook = hook.__func__
+        return hook.__self__
+    return _events._get_running_loop()
 
 
 # `asyncio.events`, `trio.lowlevel` and what `sniffio` keeps for each thread, once the program has
@@ -140,6 +143,8 @@ _lowlevel: Any = None
 _sniffed: Any = None
 # Whether trio was the library that ran here last.
 _on_trio = False
+# What asyncio's loops have Python call for asynchronous generators, while they run.
+_hook: Any = None
 
 
 def _look() -> None:

@@ -45,7 +45,7 @@ class Calls:
     __slots__ = ()
 
     if TYPE_CHECKING:
-        # The function itself.
+        # The function itself, where this is not it.
         @property
         def _func(self) -> Func: ...
 
@@ -57,7 +57,7 @@ class Calls:
         `OverflowError` for arguments that do not fit, `StoreBusyError`, and what the guest
         ends with: `Trap`, `ThrownException`, or a host function's exception.
         """
-        func = self._func
+        func = self if type(self) is Func else self._func
         direct = func.direct
         if direct is not None:
             try:
@@ -73,7 +73,7 @@ class Calls:
 
         Always checkpoints.  Cancelling it unwinds the guest.
         """
-        func = self._func
+        func = self if type(self) is Func else self._func
         direct = func.direct_async
         if direct is None or func.store.words[BARS] & _ASYNC_BARS:
             return await func._call_async(store, args)
@@ -204,10 +204,6 @@ class Func(Calls):
         """Whether the function may stand for one of type `ty`."""
         check_owner(self.store, store)
         return self.type.func.matches(ty)
-
-    @property
-    def _func(self) -> Func:
-        return self
 
     def _call(self, store: StoreLike, args: tuple[Any, ...]) -> Any:
         check_owner(self.store, store)
