@@ -181,7 +181,7 @@ def held_type(storage: StorageType, *, narrow: bool) -> str | None:
     return "double" if storage is F32 else ir_type(storage)
 
 
-def store_number(body: Body, place: str, held: str, storage: StorageType, value: str) -> None:
+def _store_number(body: Body, place: str, held: str, storage: StorageType, value: str) -> None:
     """Put a number into an object."""
     body.out.do(f"store {held} {as_held(body, held, storage, value)}, ptr {place}, {FIELD}")
 
@@ -198,7 +198,7 @@ def as_held(body: Body, held: str, storage: StorageType, value: str) -> str:
     return out.op(f"trunc i32 {value} to {held}")
 
 
-def load_number(body: Body, place: str, held: str, storage: StorageType, name: str) -> str:
+def _load_number(body: Body, place: str, held: str, storage: StorageType, name: str) -> str:
     """Get a number out of an object, for the instruction `name`."""
     out = body.out
     value = out.op(f"load {held}, ptr {place}, {FIELD}")
@@ -216,7 +216,39 @@ def load_number(body: Body, place: str, held: str, storage: StorageType, name: s
     return value
 
 
-def push_object(body: Body, place: str, storage: StorageType, holder: Operand) -> None:
+def push_held(
+    body: Body, place: str, held: str | None, storage: StorageType, holder: Operand, name: str
+) -> None:
+    """Push what is at a place, for the instruction `name`, and give up its popped holder."""
+    if held is None:
+        _push_object(body, place, storage, holder)
+        return
+    value = _load_number(body, place, held, storage, name)
+    body.give_up(holder)
+    body.push(kept_type(storage), value)
+
+
+def put_held(
+    body: Body, place: str, held: str | None, storage: StorageType, value: Operand
+) -> None:
+    """Put a value, which was popped, in the place of another."""
+    if held is None:
+        _put_object(body, place, storage, value)
+    else:
+        _store_number(body, place, held, storage, body.as_value(value))
+
+
+def initialise(
+    body: Body, place: str, held: str | None, storage: StorageType, value: Operand
+) -> None:
+    """Put a value, which was popped, where there is none; see `box_vectors`."""
+    if held is None:
+        _initialise_object(body, place, value)
+    else:
+        _store_number(body, place, held, storage, body.as_value(value))
+
+
+def _push_object(body: Body, place: str, storage: StorageType, holder: Operand) -> None:
     """Push what an object at a place stands for; its holder was popped and is given up."""
     item = body.out.op(f"load ptr, ptr {place}, {PYTHON}")
     if storage is V128:
@@ -229,7 +261,7 @@ def push_object(body: Body, place: str, storage: StorageType, holder: Operand) -
     body.push_counted(item)
 
 
-def put_object(body: Body, place: str, storage: StorageType, operand: Operand) -> None:
+def _put_object(body: Body, place: str, storage: StorageType, operand: Operand) -> None:
     """Put the object for a value, which was popped, in the place of another."""
     if storage is V128:
         boxed = box(body.out, operand.ty, operand.value)
@@ -257,7 +289,7 @@ def pop_many(body: Body, count: int) -> list[Operand]:
     return [body.stack.pop() for _ in range(count)][::-1]
 
 
-def initialise(body: Body, place: str, operand: Operand) -> None:
+def _initialise_object(body: Body, place: str, operand: Operand) -> None:
     """Put the object for a value, which was popped, where there is none; see `box_vectors`."""
     value = body.take(operand)
     body.out.do(f"call void @to_python(ptr {value})")

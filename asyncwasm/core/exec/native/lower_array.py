@@ -18,12 +18,9 @@ from .lower_aggregate import (
     default,
     held_type,
     initialise,
-    kept_type,
-    load_number,
     pop_many,
-    push_object,
-    put_object,
-    store_number,
+    push_held,
+    put_held,
     type_of,
 )
 from .lower_reference import is_null
@@ -92,12 +89,7 @@ def _get(name: str) -> None:
         storage = _storage(body, imms[0])
         held = _held(storage)
         place = _element(body, array, held, index)
-        if held is None:
-            push_object(body, place, storage, array)
-            return
-        value = load_number(body, place, held, storage, name)
-        body.give_up(array)
-        body.push(kept_type(storage), value)
+        push_held(body, place, held, storage, array, name)
 
 
 for _suffix in ("", "_s", "_u"):
@@ -111,10 +103,7 @@ def _set(body: Body, imms: tuple[Any, ...]) -> None:
     storage = _storage(body, imms[0])
     held = _held(storage)
     place = _element(body, array, held, index)
-    if held is None:
-        put_object(body, place, storage, value)
-    else:
-        store_number(body, place, held, storage, body.as_value(value))
+    put_held(body, place, held, storage, value)
     body.give_up(array)
 
 
@@ -195,10 +184,7 @@ def _new_fixed(body: Body, imms: tuple[Any, ...]) -> None:
         body.unwind_if(body.out.op(f"icmp eq ptr {elements}, null"))
     for number, operand in enumerate(pop_many(body, count)):
         place = _place(body, elements, held, str(number))
-        if held is None:
-            initialise(body, place, operand)
-        else:
-            store_number(body, place, held, storage, body.as_value(operand))
+        initialise(body, place, held, storage, operand)
     _push_wrapped(body, index, elements)
 
 

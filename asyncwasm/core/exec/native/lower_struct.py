@@ -14,12 +14,9 @@ from .lower_aggregate import (
     default,
     held_type,
     initialise,
-    kept_type,
-    load_number,
     pop_many,
-    push_object,
-    put_object,
-    store_number,
+    push_held,
+    put_held,
     type_of,
 )
 from .lower_reference import is_null
@@ -62,12 +59,7 @@ def _push_struct(body: Body, index: int) -> None:
     made = allocate(body, type_of(body, index), index, len(storages))
     operands = pop_many(body, len(storages))
     for number, (storage, operand) in enumerate(zip(storages, operands, strict=True)):
-        place = _field(body, made, number)
-        held = _held(storage)
-        if held is None:
-            initialise(body, place, operand)
-        else:
-            store_number(body, place, held, storage, body.as_value(operand))
+        initialise(body, _field(body, made, number), _held(storage), storage, operand)
     body.out.do(c_call("PyObject_GC_Track", made))
     body.push_counted(made)
 
@@ -94,13 +86,7 @@ def _get(name: str) -> None:
         storage = _fields(body, index)[number].storage
         struct = body.stack.pop()
         place = _place(body, struct, number)
-        held = _held(storage)
-        if held is None:
-            push_object(body, place, storage, struct)
-            return
-        value = load_number(body, place, held, storage, name)
-        body.give_up(struct)
-        body.push(kept_type(storage), value)
+        push_held(body, place, _held(storage), storage, struct, name)
 
 
 for _suffix in ("", "_s", "_u"):
@@ -113,9 +99,5 @@ def _struct_set(body: Body, imms: tuple[Any, ...]) -> None:
     storage = _fields(body, index)[number].storage
     value, struct = body.stack.pop(), body.stack.pop()
     place = _place(body, struct, number)
-    held = _held(storage)
-    if held is None:
-        put_object(body, place, storage, value)
-    else:
-        store_number(body, place, held, storage, body.as_value(value))
+    put_held(body, place, _held(storage), storage, value)
     body.give_up(struct)
