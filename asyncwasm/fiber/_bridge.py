@@ -43,7 +43,7 @@ def turn() -> Awaitable[None]:
         and _lowlevel.in_trio_task()
     ):
         # What `running` would find, but not by asking what takes long on the other library.
-        return _lowlevel.checkpoint()  # type: ignore[no-any-return]
+        return _lowlevel.checkpoint()  # type: ignore[no-any-return]  # trio may be missing
     hook = get_asyncgen_hooks()[0]
     if (
         type(hook) is MethodType

@@ -92,6 +92,7 @@ def new_array(type: DefType, raw: Any, length: int) -> ArrayRef:
 
 def defined(ty: T | DefType, kind: type[T]) -> DefType:
     """The defined type for a structure.  Raises `TypeError` for one of another kind."""
+    # What `kind` is cannot be said of `T`: one of the structures that `of` takes.
     found = ty if isinstance(ty, DefType) else DefType.of(ty)  # type: ignore[arg-type]
     if not isinstance(found.comp, kind):
         raise TypeError(f"expected a {kind.__name__}, found {found}")

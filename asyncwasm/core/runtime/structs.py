@@ -206,4 +206,4 @@ def _unrolled(count: int) -> Callable[..., None]:
     lines = ["self.store = None", *(f"self.{name} = {name}" for name in names)]
     namespace: dict[str, Any] = {}
     exec(f"def __init__({', '.join(['self', *names])}): {'; '.join(lines)}", namespace)
-    return namespace["__init__"]  # type: ignore[no-any-return]
+    return namespace["__init__"]  # type: ignore[no-any-return]  # as generated above

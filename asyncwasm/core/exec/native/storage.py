@@ -54,6 +54,7 @@ def fingerprint(config: Config) -> str:
     Raises `CompileError`, `ImportError` and `OSError`.
     """
     interval = None if config.preemption_interval is None else 1.0
+    # The checker gives all values of a dictionary to each parameter.
     compiled = replace(config, **_OTHER, preemption_interval=interval)  # type: ignore[arg-type]
     return hashlib.sha256(repr((_platform(), compiled)).encode()).hexdigest()
 
